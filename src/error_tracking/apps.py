@@ -1,0 +1,22 @@
+"""The app: wires the signal, the log filter and the checks when Django is ready."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ErrorTrackingConfig(AppConfig):
+    """Configuration of the app ``error_tracking``."""
+
+    name = "error_tracking"
+    verbose_name = _("Error tracking")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the checks and connect to Django; starts no thread and reads no table."""
+        from . import checks, middleware, tasks  # noqa: PLC0415  models are loaded only now
+
+        checks.register()
+        middleware.install()
+        assert tasks.create_bug_task  # noqa: S101  imported so that a Celery worker knows it

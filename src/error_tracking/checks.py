@@ -1,0 +1,83 @@
+"""System checks: settings, middleware, database. They tell what to do and never raise."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core import checks
+from django.db import connections, router
+from django.utils.module_loading import import_string
+
+from . import conf
+from .middleware import ErrorCaptureMiddleware
+from .models import ErrorLog
+
+MIDDLEWARE = "error_tracking.middleware.ErrorCaptureMiddleware"
+SECURITY = "django.middleware.security.SecurityMiddleware"
+TAG = "error_tracking"
+
+
+def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+    """Report unknown keys and wrong types (E001) and a repository that is none (E002)."""
+    found: list[checks.CheckMessage] = [
+        checks.Error(message, hint=hint, id="error_tracking.E001") for message, hint in conf.problems()
+    ]
+    repo = conf.get_settings().GITHUB_REPO
+    if repo and not re.fullmatch(r"[\w.-]{1,39}/[\w.-]{1,100}", repo, re.ASCII):
+        hint = 'Write it as "owner/name", without a host.'
+        found.append(checks.Error(f"GITHUB_REPO is no repository: {repo!r}.", hint=hint, id="error_tracking.E002"))
+    return found
+
+
+def check_middleware(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+    """Report a middleware that is missing (W001), twice there (W002) or too far inside (W003)."""
+    paths = conf.middleware_paths()
+    ours = [index for index, path in enumerate(paths) if path == MIDDLEWARE or _is_ours(path)]
+    if not ours:
+        hint = f"Add {MIDDLEWARE!r} to MIDDLEWARE, first or directly after SecurityMiddleware."
+        return [checks.Warning("No failed request is captured: the middleware is missing.", hint=hint, id="error_tracking.W001")]
+    if len(ours) > 1:
+        hint = f"Keep the first {MIDDLEWARE!r} in MIDDLEWARE."
+        return [checks.Warning("The middleware is there more than once.", hint=hint, id="error_tracking.W002")]
+    outside = [path for path in paths[: ours[0]] if path != SECURITY]
+    if outside:
+        hint = f"Move {MIDDLEWARE!r} to the top of MIDDLEWARE, or directly after SecurityMiddleware."
+        message = f"Errors in {', '.join(outside)} get no friendly page: the middleware stands behind."
+        return [checks.Warning(message, hint=hint, id="error_tracking.W003")]
+    return []
+
+
+def _is_ours(path: str) -> bool:
+    """Return whether *path* names a subclass of our middleware."""
+    try:
+        found = import_string(path)
+    except ImportError:
+        return False
+    return isinstance(found, type) and issubclass(found, ErrorCaptureMiddleware)
+
+
+def check_database(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+    """Report a DATABASE that is not there (E003), not routed to (E004), or SQLite shared with the host (W004)."""
+    alias = conf.get_settings().DATABASE
+    if alias not in connections.settings:
+        hint = f"Add it to DATABASES, or name one of {', '.join(sorted(connections.settings))}."
+        return [checks.Error(f"There is no database {alias!r}.", hint=hint, id="error_tracking.E003")]
+    used = router.db_for_write(ErrorLog)
+    if used != alias:
+        hint = 'Add "error_tracking.routers.ErrorTrackingRouter" to DATABASE_ROUTERS.'
+        message = f"ERROR_TRACKING['DATABASE'] is {alias!r}, but the tables are read from {used!r}."
+        return [checks.Error(message, hint=hint, id="error_tracking.E004")]
+    options = connections.settings[alias].get("OPTIONS", {})
+    is_sqlite = connections.settings[alias]["ENGINE"].endswith("sqlite3")
+    if is_sqlite and alias == "default" and options.get("transaction_mode") != "IMMEDIATE":
+        hint = 'Set OPTIONS["transaction_mode"] to "IMMEDIATE", or give error_tracking a file of its own with DATABASE.'
+        message = "Events are written to the SQLite file that the site writes to; writers may have to wait."
+        return [checks.Warning(message, hint=hint, id="error_tracking.W004")]
+    return []
+
+
+def register() -> None:
+    """Register the checks with Django."""
+    for check in (check_settings, check_middleware, check_database):
+        checks.register(check, TAG)

@@ -1,0 +1,212 @@
+"""
+``settings.ERROR_TRACKING`` as one frozen, typed object: the only reader of Django's settings.
+
+A wrong value never raises here: its default is used and a system check says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import os
+import socket
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from .scrubbing import Scrubber
+
+NAME = "ERROR_TRACKING"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings with their defaults; ``docs/reference/settings.md`` tells what each means."""
+
+    ENABLED: bool = True
+    AUTO_CREATE_BUGS: Literal["auto"] | bool = "auto"
+    BUG_THRESHOLD: int = 1
+    BUG_PREFIX: str = "B"
+    CLIENT_ERROR_BUGS: Literal["evidence", "all", "none"] = "evidence"
+    GITHUB_REPO: str | None = None
+    PLANNING_DIR: str | Path = "planning/tasks"
+    EXCLUDE_PATHS: list[str] | tuple[str, ...] = ("/health/", "/static/", "/media/")
+    EXCLUDE_STATUS_CODES: list[int] | tuple[int, ...] = ()
+    ENVIRONMENT: str | None = None
+    RELEASE: str | None = None
+    SERVER_NAME: str | None = None
+    DATABASE: str = "default"
+    RECORDER: Literal["thread", "immediate"] = "thread"
+    RUNNER: Literal["auto", "thread", "celery", "inline"] = "auto"
+    ERROR_PAGES: Literal["bare"] | bool = True
+    SHOW_BUG_ID: bool = False
+    SCRUB_KEYS: list[str] | tuple[str, ...] = ()
+    IP_ADDRESSES: Literal["masked", "full", "none"] = "masked"
+    TRUSTED_PROXIES: int = 0
+
+    @property
+    def environment(self) -> str:
+        """Return ENVIRONMENT, by default ``development`` under DEBUG, else ``production``."""
+        return self.ENVIRONMENT or ("development" if django_settings.DEBUG else "production")
+
+    @property
+    def creates_bugs(self) -> bool:
+        """Return whether new errors become bugs by themselves here."""
+        return not django_settings.DEBUG if self.AUTO_CREATE_BUGS == "auto" else bool(self.AUTO_CREATE_BUGS)
+
+    @property
+    def planning_dir(self) -> Path:
+        """Return PLANNING_DIR as an absolute path, relative ones taken from BASE_DIR."""
+        base = getattr(django_settings, "BASE_DIR", None) or Path.cwd()
+        return Path(base, self.PLANNING_DIR)
+
+    @property
+    def server_name(self) -> str:
+        """Return SERVER_NAME, by default the host's name."""
+        return self.SERVER_NAME or _hostname()
+
+    @property
+    def release(self) -> str:
+        """Return RELEASE, by default what one of the documented environment variables says."""
+        return self.RELEASE or next((os.environ[name] for name in RELEASE_VARIABLES if os.environ.get(name)), "")
+
+
+RELEASE_VARIABLES = (
+    "ERROR_TRACKING_RELEASE",
+    "SENTRY_RELEASE",
+    "HEROKU_SLUG_COMMIT",
+    "SOURCE_VERSION",
+    "GIT_COMMIT",
+    "CI_COMMIT_SHA",
+)
+
+
+@functools.lru_cache(maxsize=1)
+def _hostname() -> str:
+    return socket.gethostname()
+
+
+@functools.lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the settings, cached until ``setting_changed`` says that they are others."""
+    return Settings(**{name: value for name, value in _raw().items() if not problem_with(name, value)})
+
+
+@functools.lru_cache(maxsize=1)
+def get_scrubber() -> Scrubber:
+    """Return the scrubber with the project's own keys and its session and CSRF cookie names."""
+    cookies = (django_settings.SESSION_COOKIE_NAME, django_settings.CSRF_COOKIE_NAME)
+    return Scrubber((*get_settings().SCRUB_KEYS, *cookies))
+
+
+def is_debug() -> bool:
+    """Return whether Django's technical pages are on."""
+    return bool(django_settings.DEBUG)
+
+
+def middleware_paths() -> list[str]:
+    """Return the host's MIDDLEWARE."""
+    return list(django_settings.MIDDLEWARE)
+
+
+def secret_key() -> str:
+    """Return the host's SECRET_KEY, from which the key of client hashes is derived."""
+    return django_settings.SECRET_KEY
+
+
+def propagates_exceptions() -> bool:
+    """Return whether the host asked for exceptions to leave the handler."""
+    return bool(django_settings.DEBUG_PROPAGATE_EXCEPTIONS)
+
+
+def language_code() -> str:
+    """Return the host's LANGUAGE_CODE."""
+    return django_settings.LANGUAGE_CODE
+
+
+def user_model() -> str:
+    """Return the host's AUTH_USER_MODEL."""
+    return django_settings.AUTH_USER_MODEL
+
+
+def _raw() -> dict[str, Any]:
+    value = getattr(django_settings, NAME, None)
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def problems() -> list[tuple[str, str]]:
+    """Return what is wrong with the settings, as (message, hint) pairs."""
+    value = getattr(django_settings, NAME, {})
+    if not isinstance(value, dict):
+        return [(f"{NAME} must be a dict, not {type(value).__name__}.", f'Write {NAME} = {{"BUG_THRESHOLD": 1}}.')]
+    return [problem for name, item in value.items() if (problem := problem_with(name, item))]
+
+
+def problem_with(name: object, value: object) -> tuple[str, str] | None:
+    """Return the (message, hint) for one setting, or None when it is right."""
+    fields = {field.name for field in dataclasses.fields(Settings)}
+    if not isinstance(name, str) or name not in fields:
+        close = difflib.get_close_matches(str(name).upper(), fields, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"The settings are {', '.join(sorted(fields))}."
+        return f"{NAME} has an unknown key {name!r}.", hint
+    expected = _types()[name]
+    if not _fits(value, expected):
+        default = getattr(_defaults(), name)
+        return (
+            f"{NAME}[{name!r}] must be {_in_words(expected)}, not {value!r}.",
+            f"The default, {default!r}, is used until it is.",
+        )
+    if name in {"BUG_THRESHOLD", "TRUSTED_PROXIES"} and isinstance(value, int) and value < int(name == "BUG_THRESHOLD"):
+        return f"{NAME}[{name!r}] must not be {value}.", f"The least is {int(name == 'BUG_THRESHOLD')}."
+    if name == "BUG_PREFIX" and not (str(value).isascii() and str(value).isalnum() and len(str(value)) <= 8):  # noqa: PLR2004
+        return f"{NAME}['BUG_PREFIX'] must be one to eight ASCII letters or digits, not {value!r}.", "For example 'B'."
+    return None
+
+
+@functools.lru_cache(maxsize=1)
+def _types() -> dict[str, Any]:
+    return typing.get_type_hints(Settings)
+
+
+@functools.lru_cache(maxsize=1)
+def _defaults() -> Settings:
+    return Settings()
+
+
+def _fits(value: object, expected: Any) -> bool:  # noqa: ANN401  a type expression has no narrower type
+    origin = typing.get_origin(expected)
+    if origin in {typing.Union, types.UnionType}:
+        return any(_fits(value, option) for option in typing.get_args(expected))
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in typing.get_args(expected))
+    if origin in {list, tuple}:
+        item = typing.get_args(expected)[0]
+        return isinstance(value, origin) and all(_fits(each, item) for each in value)  # type: ignore[arg-type, attr-defined]
+    if expected is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, expected)
+
+
+def _in_words(expected: Any) -> str:  # noqa: ANN401
+    origin = typing.get_origin(expected)
+    if origin in {typing.Union, types.UnionType}:
+        return " or ".join(dict.fromkeys(_in_words(option) for option in typing.get_args(expected)))
+    if origin is Literal:
+        return " or ".join(repr(option) for option in typing.get_args(expected))
+    if origin in {list, tuple}:
+        return f"a list of {_in_words(typing.get_args(expected)[0])}"
+    return {"NoneType": "None", "Path": "a Path"}.get(expected.__name__, expected.__name__)
+
+
+def _reset(*, setting: str, **_kwargs: object) -> None:
+    if setting in {NAME, "DEBUG", "BASE_DIR", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME"}:
+        get_settings.cache_clear()
+        get_scrubber.cache_clear()
+
+
+setting_changed.connect(_reset, dispatch_uid="error_tracking.conf")

@@ -1,0 +1,221 @@
+"""
+The outbox at work: claim a row, let its tracker file the bug, keep the result.
+
+A row is claimed with a conditional UPDATE and a lease. From the second attempt
+on the tracker is first asked for what an earlier one already made, so a crash
+between making and storing makes nothing twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import random
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+
+from . import conf, signals, trackers
+from .exceptions import TrackerError
+from .models import Activity, Filing, KnownBug
+from .models.filing import REASON_CHARS
+from .models.known_bug import format_bug_id
+from .report import report_for, report_from
+from .trackers.github import GitHubTracker
+from .trackers.markdown import MarkdownTracker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .report import BugReport
+    from .trackers import Filed, Tracker
+
+logger = logging.getLogger("error_tracking")
+
+MAX_ATTEMPTS = 10
+FIRST_DELAY_SECONDS = 60.0
+LONGEST_DELAY_SECONDS = 3_600.0
+UNSERVED_DELAY_SECONDS = 300.0
+
+_told: set[str] = set()
+
+
+class BugCreationService:
+    """Files bugs with their trackers; stateless."""
+
+    def __init__(self, *, trackers_by_name: Mapping[str, Tracker] | None = None) -> None:
+        """Use *trackers_by_name* in place of the configured ones."""
+        self._trackers = trackers_by_name
+
+    @property
+    def trackers(self) -> Mapping[str, Tracker]:
+        """Return the trackers by name."""
+        return self._trackers if self._trackers is not None else trackers.configured()
+
+    def get_next_bug_id(self) -> str:
+        """Return the bug id that the next bug would get; tells, reserves nothing."""
+        prefix = conf.get_settings().BUG_PREFIX
+        return format_bug_id(max(KnownBug.highest_number(), KnownBug.last_taken_number()) + 1, prefix)
+
+    def create_bug_file(self, bug_id: str, data: Mapping[str, Any]) -> Path:
+        """
+        Write the Markdown file of *bug_id* from *data* and return its path.
+
+        *data* has the keys of :class:`~error_tracking.report.BugReport`:
+        ``title``, ``severity``, ``description``, ``route``, …
+
+        Raises:
+            ValueError: *bug_id* is no bug id.
+
+            TrackerError: The file could not be written.
+        """
+        report = self._report(bug_id, data)
+        tracker = MarkdownTracker(conf.get_settings().planning_dir)
+        return tracker.directory / tracker.file(report).reference
+
+    def create_github_issue(self, bug_id: str, data: Mapping[str, Any]) -> tuple[int, str]:
+        """
+        Create the GitHub issue of *bug_id* from *data*; return its number and URL.
+
+        Raises:
+            ValueError: *bug_id* is no bug id.
+
+            TrackerError: GITHUB_REPO is not set, or GitHub did not take it.
+        """
+        report = self._report(bug_id, data)
+        repo = conf.get_settings().GITHUB_REPO
+        if not repo:
+            msg = 'no repository to file in: set ERROR_TRACKING["GITHUB_REPO"] to "owner/name"'
+            raise TrackerError(msg, is_permanent=True)
+        filed = GitHubTracker(repo).file(report)
+        return filed.number or 0, filed.url
+
+    @staticmethod
+    def _report(bug_id: str, data: Mapping[str, Any]) -> BugReport:
+        bug = KnownBug.all_objects.filter(bug_id=bug_id).first()
+        known = {"uuid": str(bug.uuid), "title": bug.title, "severity": bug.severity} if bug is not None else {}
+        return report_from(bug_id, {**known, **data})
+
+    def file(self, known_bug_id: int) -> int:
+        """
+        Do what is due for the bug with this primary key; return how many trackers filed it now.
+
+        A bug of another environment is left to the processes of that one.
+        """
+        bug = KnownBug.all_objects.filter(pk=known_bug_id).first()
+        if bug is None or bug.environment != conf.get_settings().environment:
+            return 0
+        filed = 0
+        for name, tracker in self.trackers.items():
+            row = Filing.objects.filter(bug=bug, tracker=name)
+            why_not = tracker.why_not()
+            if why_not:
+                later = timezone.now() + dt.timedelta(seconds=UNSERVED_DELAY_SECONDS)
+                row.due(timezone.now()).update(reason=why_not[:REASON_CHARS], next_attempt_at=later, published_at=None)
+                tell_once(f"cannot file with {name}: {why_not}")
+            elif row.claim(timezone.now()):
+                filed += self._attempt(bug, row.get(), tracker)
+        return filed
+
+    def _attempt(self, bug: KnownBug, row: Filing, tracker: Tracker) -> bool:
+        report = report_for(bug)
+        try:
+            found = tracker.find(report) if row.attempts > 1 else None
+            result = found or tracker.file(report)
+        except TrackerError as error:
+            self._keep_failure(bug, row, error)
+            return False
+        except Exception as error:  # a tracker may be the project's own code: its fault stays with its row
+            logger.exception("a tracker failed: bug=%s tracker=%s", bug.bug_id, row.tracker)
+            self._keep_failure(bug, row, TrackerError(f"{type(error).__name__} in the tracker: {error}"))
+            return False
+        self._keep_result(bug, row, result)
+        return True
+
+    @staticmethod
+    def _keep_result(bug: KnownBug, row: Filing, result: Filed) -> None:
+        now = timezone.now()
+        values: dict[str, object] = {"modified": now}
+        if row.tracker == GitHubTracker.name:
+            values |= {"github_issue_number": result.number, "github_issue_url": result.url}
+        elif row.tracker == MarkdownTracker.name:
+            values |= {"file_name": result.reference}
+        KnownBug.all_objects.filter(pk=bug.pk).update(**values)
+        for name, value in values.items():
+            setattr(bug, name, value)
+        Filing.objects.filter(pk=row.pk).update(
+            state=Filing.State.FILED,
+            filed_at=now,
+            claimed_until=None,
+            reference=result.reference[:200],
+            url=result.url,
+            reason="",
+            modified=now,
+        )
+        Activity.objects.create(bug=bug, verb=Activity.Verb.FILED, text=f"{row.tracker}: {result.url or result.reference}")
+        logger.info("filed: bug=%s tracker=%s reference=%s", bug.bug_id, row.tracker, result.reference)
+
+    @staticmethod
+    def _keep_failure(bug: KnownBug, row: Filing, error: TrackerError) -> None:
+        now = timezone.now()
+        has_failed = error.is_permanent or row.attempts >= MAX_ATTEMPTS
+        reason = str(error)[:REASON_CHARS]
+        Filing.objects.filter(pk=row.pk).update(
+            state=Filing.State.FAILED if has_failed else Filing.State.PENDING,
+            next_attempt_at=now + dt.timedelta(seconds=retry_delay(row.attempts, retry_after=error.retry_after)),
+            claimed_until=None,
+            published_at=None,
+            reason=reason,
+            modified=now,
+        )
+        logger.warning("not filed: bug=%s tracker=%s reason=%r", bug.bug_id, row.tracker, reason)
+        if has_failed:
+            Activity.objects.create(bug=bug, verb=Activity.Verb.FILING_FAILED, text=f"{row.tracker}: {reason}")
+            signals.send(signals.filing_failed, bug, tracker=row.tracker, reason=reason)
+
+
+def retry_delay(attempt: int, *, retry_after: float | None = None) -> float:
+    """
+    Return how long to wait before filing is tried again, in seconds.
+
+    Doubles from one minute to one hour, with a tenth of jitter so that servers
+    do not try in step. What the tracker asked for wins.
+
+    Args:
+        attempt: How many times it has been tried, from 1.
+
+        retry_after: Seconds from the tracker's ``Retry-After`` (RFC 9110, 10.2.3).
+
+    Raises:
+        ValueError: *attempt* is less than 1.
+    """
+    if attempt < 1:
+        msg = f"attempt counts from 1, not {attempt}"
+        raise ValueError(msg)
+    if retry_after is not None:
+        return retry_after
+    delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 20))
+    return delay * random.uniform(1.0, 1.1)  # noqa: S311  jitter, no secret
+
+
+def configured_trackers() -> list[str]:
+    """Return the names of the trackers that new bugs are filed with; tells once that GitHub is not among them."""
+    names = list(trackers.configured())
+    if GitHubTracker.name not in names:
+        tell_once("GITHUB_REPO is not set: bugs get a file and no GitHub issue")
+    return names
+
+
+def request(bug: KnownBug, *, is_retry: bool = False) -> None:
+    """Write the outbox rows that *bug* lacks; with *is_retry* what failed or waits is due at once."""
+    Filing.objects.request_for(bug, configured_trackers())
+    if is_retry:
+        Filing.objects.filter(bug=bug).retry()
+
+
+def tell_once(message: str) -> None:
+    """Log *message* the first time it is told in this process."""
+    if message not in _told:
+        _told.add(message)
+        logger.info(message)

@@ -1,0 +1,143 @@
+"""
+An event's parts to its fingerprint, by versioned rules.
+
+Version 1: an exception is its type with the in-app frames (module and function,
+and the text of the raising line); without in-app frames its route and
+normalised message; a response without an exception its kind, status and route.
+Never a line number, an absolute path or a raw message. Rules are never edited
+in place once 0.1.0 is tagged: a new version is written beside the old.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .events import ExceptionInfo
+
+VERSION = 1
+FINGERPRINT_CHARS = 32
+UNRESOLVED = ""
+
+_SEGMENT_RULES = (
+    (re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.I), "{uuid}"),
+    (re.compile(r"^[^@\s]{1,64}@[^@\s]{1,190}\.[a-z]{2,24}$", re.I), "{email}"),
+    (re.compile(r"^\d{4}-\d{2}-\d{2}$"), "{date}"),
+    (re.compile(r"^[-+]?\d{1,40}$"), "{id}"),
+    (re.compile(r"^(?=.*\d)[0-9a-f]{12,128}$", re.I), "{hash}"),
+    (re.compile(r"^(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_=-]{20,256}$"), "{token}"),
+)
+
+# Specific before general: what a later rule would cut to pieces is named first.
+_TEXT_RULES = (
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I), "{uuid}"),
+    (re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"), "{email}"),
+    (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s'\"<>]{1,500}", re.I), "{url}"),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "{ip}"),
+    (re.compile(r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"), "{date}"),
+    (re.compile(r"\b0x[0-9a-f]{1,32}\b", re.I), "{hex}"),
+    (re.compile(r"'[^'\n]{0,200}'|\"[^\"\n]{0,200}\""), "{value}"),
+    (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,128}\b", re.I), "{hex}"),
+    (re.compile(r"\d{1,40}(?:\.\d{1,40})?"), "{number}"),
+)
+
+_CONVERTER = re.compile(r"<(?:[^<>:]{1,60}:)?([^<>:]{1,60})>")
+_NAMED_GROUP = re.compile(r"\(\?P<(\w{1,60})>")
+
+
+def normalize_path(path: str) -> str:
+    """Return *path* with the parts that differ per object named: ``/pets/123/`` → ``/pets/{id}/``."""
+    path = re.sub(r"^[a-z][a-z0-9+.-]{0,20}://[^/?#]*", "", path[:4_000], flags=re.I)
+    path = re.split(r"[?#]", path, maxsplit=1)[0] or "/"
+    return "/".join(_normalize_segment(segment) for segment in path.split("/"))
+
+
+def _normalize_segment(segment: str) -> str:
+    for pattern, name in _SEGMENT_RULES:
+        if pattern.match(segment):
+            return name
+    return segment
+
+
+def normalize_route(route: str) -> str:
+    """
+    Return Django's *route* in the form of :func:`normalize_path`.
+
+    ``api/pets/<int:id>/`` and ``^api/pets/(?P<id>[0-9]+)/$`` both become
+    ``/api/pets/{id}/``.
+    """
+    route = _replace_groups(route[:1_000])
+    route = _CONVERTER.sub(r"{\1}", route)
+    route = re.sub(r"(?<!\\)[\^$]|\\[AZz]", "", route).replace("\\", "")
+    return "/" + route.lstrip("/")
+
+
+def _replace_groups(pattern: str) -> str:
+    """Put ``{name}`` in the place of each group of a regular expression, nested ones included."""
+    if "(" not in pattern:
+        return pattern
+    out: list[str] = []
+    depth = 0
+    position = 0
+    while position < len(pattern):
+        char = pattern[position]
+        if char == "\\":
+            if not depth:
+                out.append(pattern[position : position + 2])
+            position += 2
+            continue
+        if char == "(":
+            if not depth:
+                named = _NAMED_GROUP.match(pattern, position)
+                out.append("{" + named[1] + "}" if named else "{arg}")
+            depth += 1
+        elif char == ")" and depth:
+            depth -= 1
+        elif not depth:
+            out.append(char)
+        position += 1
+    return "".join(out)
+
+
+def normalize_message(message: str) -> str:
+    """Return *message* with its values named, so that two users' errors read the same; 300 characters."""
+    text = message[:1_000]
+    for pattern, name in _TEXT_RULES:
+        text = pattern.sub(name, text)
+    return text[:300]
+
+
+def fingerprint_for_response(error_type: str, status_code: int, route: str) -> str:
+    """
+    Return the fingerprint of a response without an exception.
+
+    *route* is the normalised route, or ``""`` where the URL does not resolve:
+    all of those share one group per kind and status, whatever path a scanner
+    picks (FAULTS B01).
+    """
+    return _digest("response", error_type, str(status_code), route)
+
+
+def fingerprint_for_exception(info: ExceptionInfo, route: str) -> str:
+    """Return the fingerprint of the raised exception *info* that happened on *route*."""
+    in_app = [frame for frame in info.frames if frame.in_app]
+    if not in_app:
+        return _digest("exception", info.qualified_type, route, normalize_message(info.message))
+    parts: list[str] = []
+    for frame in in_app:
+        part = f"{frame.module}:{frame.function}"
+        if part not in parts:  # recursion, also mutual, counts once
+            parts.append(part)
+    return _digest("exception", info.qualified_type, *parts, " ".join(in_app[-1].context_line.split()))
+
+
+def fingerprint_for_message(message: str, logger: str) -> str:
+    """Return the fingerprint of a message without an exception."""
+    return _digest("message", logger, normalize_message(message))
+
+
+def _digest(*parts: str) -> str:
+    data = "\x1f".join((str(VERSION), *parts)).encode("utf-8", "replace")
+    return hashlib.sha256(data).hexdigest()[:FINGERPRINT_CHARS]

@@ -1,0 +1,39 @@
+"""``Activity``: what happened to a bug, when, and by whom."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Activity(models.Model):
+    """One line in a bug's history; ``by`` is a user name, empty for the machine."""
+
+    class Verb(models.TextChoices):
+        """What was done; a status as verb means the bug got that status."""
+
+        CREATED = "created", _("created")
+        FILED = "filed", _("filed")
+        FILING_FAILED = "filing_failed", _("could not be filed")
+        REGRESSED = "regressed", _("came back")
+        OPEN = "open", _("opened")
+        IN_PROGRESS = "in_progress", _("work started")
+        RESOLVED = "resolved", _("resolved")
+        MUTED = "muted", _("muted")
+        NOTE = "note", _("note")
+
+    bug = models.ForeignKey("error_tracking.KnownBug", on_delete=models.CASCADE, related_name="activities")
+    created = models.DateTimeField(_("when"), default=timezone.now)
+    verb = models.CharField(_("what"), max_length=20, choices=Verb)
+    by = models.CharField(_("who"), max_length=150, blank=True)
+    text = models.TextField(_("note"), blank=True)
+
+    class Meta:
+        verbose_name = _("activity")
+        verbose_name_plural = _("activities")
+        ordering = ["created", "id"]
+
+    def __str__(self) -> str:
+        """Return when, what and who."""
+        return f"{self.created:%Y-%m-%d %H:%M} {self.get_verb_display()} {self.by}".strip()

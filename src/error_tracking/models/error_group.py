@@ -1,0 +1,156 @@
+"""``ErrorGroup``: all events with one fingerprint, counted exactly: the machine's notion."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
+
+from error_tracking.events import CLIENT_KINDS
+
+from .base import TimestampedModel
+
+
+class ErrorGroupQuerySet(models.QuerySet["ErrorGroup"]):
+    """Reads for the gate and the dashboard."""
+
+    def undecided(self, environment: str) -> ErrorGroupQuerySet:
+        """Return the groups of *environment* that have neither a bug nor a verdict."""
+        return self.filter(environment=environment, bug=None, verdict=ErrorGroup.Verdict.UNDECIDED)
+
+
+class ErrorGroup(TimestampedModel):
+    """All events with one fingerprint in one environment; never pruned."""
+
+    class Verdict(models.TextChoices):
+        """What the gate decided for good."""
+
+        UNDECIDED = "", _("not decided")
+        NEVER = "never", _("never a bug")
+
+    fingerprint = models.CharField(_("fingerprint"), max_length=64)
+    fingerprint_version = models.PositiveSmallIntegerField(_("fingerprint version"), default=1)
+    environment = models.CharField(_("environment"), max_length=50)
+    error_type = models.CharField(_("kind"), max_length=20)
+    status_code = models.PositiveSmallIntegerField(_("status code"), null=True, blank=True)
+    title = models.CharField(_("title"), max_length=255)
+    culprit = models.CharField(_("culprit"), max_length=255, blank=True)
+    route = models.CharField(_("route"), max_length=255, blank=True)
+    level = models.CharField(_("level"), max_length=10, default="error")
+    handled = models.BooleanField(_("handled"), default=False)
+    first_seen = models.DateTimeField(_("first seen"))
+    last_seen = models.DateTimeField(_("last seen"))
+    first_release = models.CharField(_("first release"), max_length=100, blank=True)
+    last_release = models.CharField(_("last release"), max_length=100, blank=True)
+    times_seen = models.PositiveBigIntegerField(_("times seen"), default=0)
+    has_evidence = models.BooleanField(_("has evidence"), default=False)
+    bug = models.ForeignKey(
+        "error_tracking.KnownBug",
+        verbose_name=_("bug"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="groups",
+    )
+    verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict, default=Verdict.UNDECIDED, blank=True)
+    verdict_reason = models.CharField(_("why"), max_length=255, blank=True)
+
+    objects = ErrorGroupQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("error group")
+        verbose_name_plural = _("error groups")
+        constraints = [models.UniqueConstraint(fields=["fingerprint", "environment"], name="et_group_fingerprint_env")]
+        indexes = [
+            models.Index(fields=["environment", "verdict", "last_seen"], name="et_group_gate"),
+            models.Index(fields=["last_seen"], name="et_group_last_seen"),
+        ]
+
+    def __str__(self) -> str:
+        """Return the title."""
+        return self.title
+
+    @property
+    def is_client_error(self) -> bool:
+        """Return whether the client's request was refused, rather than the site having failed."""
+        return self.error_type in CLIENT_KINDS
+
+
+class GroupClient(models.Model):
+    """One client that met a group on one day, as a keyed hash that identifies nobody."""
+
+    group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="clients")
+    day = models.DateField()
+    hash = models.CharField(max_length=16)
+
+    class Meta:
+        verbose_name = "group client"
+        constraints = [models.UniqueConstraint(fields=["group", "day", "hash"], name="et_groupclient_unique")]
+
+    def __str__(self) -> str:
+        """Return the hash."""
+        return self.hash
+
+
+class HourlyCount(models.Model):
+    """How often a group was seen in one hour."""
+
+    group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="hourly")
+    hour = models.DateTimeField()
+    count = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = "hourly count"
+        constraints = [models.UniqueConstraint(fields=["group", "hour"], name="et_hourlycount_unique")]
+        indexes = [models.Index(fields=["hour"], name="et_hourlycount_hour")]
+
+    def __str__(self) -> str:
+        """Return hour and count."""
+        return f"{self.hour:%Y-%m-%d %H}h: {self.count}"
+
+
+class HourlyTotalQuerySet(models.QuerySet["HourlyTotal"]):
+    """Sums for the dashboard."""
+
+    def total(self) -> int:
+        """Return the sum of the counts."""
+        return int(self.aggregate(total=Coalesce(models.Sum("count"), 0))["total"])
+
+
+class HourlyTotal(models.Model):
+    """How often a kind and status was seen in one hour, over all groups."""
+
+    hour = models.DateTimeField()
+    environment = models.CharField(max_length=50)
+    error_type = models.CharField(max_length=20)
+    status_code = models.PositiveSmallIntegerField(default=0)
+    count = models.PositiveBigIntegerField(default=0)
+
+    objects = HourlyTotalQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "hourly total"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "environment", "error_type", "status_code"],
+                name="et_hourlytotal_unique",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return hour, kind and count."""
+        return f"{self.hour:%Y-%m-%d %H}h {self.error_type} {self.status_code}: {self.count}"
+
+
+class Release(models.Model):
+    """A release of the host; hashes have no order, so the first sight is the order."""
+
+    version = models.CharField(max_length=100, unique=True)
+    first_seen = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "release"
+
+    def __str__(self) -> str:
+        """Return the version."""
+        return self.version

@@ -1,0 +1,83 @@
+"""``ErrorLog``: an event kept in the database, standing for one or more equal events."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from error_tracking import conf
+
+from .base import TimestampedModel
+
+
+class ErrorLog(TimestampedModel):
+    """
+    One stored event; evidence, so nothing edits it and nothing points to it.
+
+    ``created`` is the event's own time. ``user`` is read as ``user_id`` and
+    ``user_label`` only and has no constraint: the user may live in another
+    database, or be gone.
+    """
+
+    class ErrorType(models.TextChoices):
+        """The kinds of events."""
+
+        EXCEPTION = "exception", _("exception")
+        SERVER_ERROR = "http_5xx", _("server error")
+        CLIENT_ERROR = "http_4xx", _("client error")
+        CSRF = "csrf", _("CSRF failure")
+        MESSAGE = "message", _("message")
+
+    event_id = models.UUIDField(_("event id"), unique=True, editable=False)
+    reference = models.CharField(_("reference"), max_length=10, db_index=True)
+    fingerprint = models.CharField(_("fingerprint"), max_length=64)
+    group = models.ForeignKey(
+        "error_tracking.ErrorGroup",
+        verbose_name=_("group"),
+        on_delete=models.CASCADE,
+        related_name="logs",
+    )
+    occurrences = models.PositiveIntegerField(_("occurrences"), default=1)
+    error_type = models.CharField(_("kind"), max_length=20, choices=ErrorType)
+    mechanism = models.CharField(_("mechanism"), max_length=20, blank=True)
+    status_code = models.PositiveSmallIntegerField(_("status code"), null=True, blank=True)
+    url_pattern = models.CharField(_("URL pattern"), max_length=255, blank=True)
+    full_url = models.TextField(_("URL"), blank=True)
+    method = models.CharField(_("method"), max_length=16, blank=True)
+    user = models.ForeignKey(
+        conf.user_model(),
+        verbose_name=_("user"),
+        null=True,
+        blank=True,
+        db_constraint=False,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+    )
+    user_label = models.CharField(_("user name"), max_length=150, blank=True)
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=300, blank=True)
+    request_data = models.JSONField(_("request data"), default=dict, blank=True)
+    exception_type = models.CharField(_("exception type"), max_length=255, blank=True)
+    exception_message = models.TextField(_("exception message"), blank=True)
+    traceback = models.TextField(_("traceback"), blank=True)
+    stacktrace = models.JSONField(_("stacktrace"), default=list, blank=True)
+    release = models.CharField(_("release"), max_length=100, blank=True)
+    environment = models.CharField(_("environment"), max_length=50, blank=True)
+    server_name = models.CharField(_("server"), max_length=100, blank=True)
+
+    class Meta:
+        verbose_name = _("error log")
+        verbose_name_plural = _("error logs")
+        ordering = ["-created", "-id"]
+        get_latest_by = "created"
+        indexes = [
+            models.Index(fields=["fingerprint", "created"], name="et_log_fingerprint"),
+            models.Index(fields=["status_code", "created"], name="et_log_status"),
+            models.Index(fields=["group", "created"], name="et_log_group"),
+            models.Index(fields=["created"], name="et_log_created"),
+        ]
+        permissions = [("export_errorlog", "Can export error logs")]
+
+    def __str__(self) -> str:
+        """Return what failed and where."""
+        return f"{self.exception_type or self.status_code} {self.url_pattern}".strip()

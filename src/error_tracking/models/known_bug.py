@@ -1,0 +1,333 @@
+"""
+``KnownBug``: what people work on. B-012, its severity, its status, its issue.
+
+State changes are methods here: of one row on the model, of many on the
+QuerySet, each one conditional UPDATE.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.db import models, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from error_tracking import conf, signals
+
+from .activity import Activity
+from .base import SoftDeleteModel, SoftDeleteQuerySet, TimestampedModel, write_alias
+from .error_group import ErrorGroup
+from .filing import Filing
+from .sequence import Sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def format_bug_id(number: int, prefix: str) -> str:
+    """Return the bug id of *number*: ``B-001`` … ``B-999``, ``B-1000``."""
+    return f"{prefix}-{number:03d}"
+
+
+def highest_planned_number(prefix: str) -> int:
+    """Return the highest number among the ``B-NNN…`` files and folders in PLANNING_DIR, 0 when there is none."""
+    pattern = re.compile(rf"^{re.escape(prefix)}-(\d{{1,9}})(?!\d)", re.IGNORECASE)
+    try:
+        names = [path.name for path in conf.get_settings().planning_dir.iterdir()]
+    except OSError:
+        return 0
+    return max((int(match[1]) for name in names if (match := pattern.match(name))), default=0)
+
+
+class KnownBugQuerySet(SoftDeleteQuerySet):
+    """State changes of many bugs, and reads that read as English."""
+
+    def open(self) -> KnownBugQuerySet:
+        """Return the bugs that are not resolved: open, in progress or muted."""
+        return self.exclude(status=KnownBug.Status.RESOLVED)
+
+    def seen_since(self, moment: dt.datetime) -> KnownBugQuerySet:
+        """Return the bugs whose last occurrence is not before *moment*."""
+        return self.filter(last_occurrence__gte=moment)
+
+    def resolve(self, *, by: str = "", release: str = "") -> list[KnownBug]:
+        """Resolve those that are not resolved; return the changed ones."""
+        values = {"resolved_at": timezone.now(), "resolved_in_release": release}
+        return self._move(KnownBug.Status.RESOLVED, by=by, only=KnownBug.UNRESOLVED, values=values)
+
+    def reopen(self, *, by: str = "") -> list[KnownBug]:
+        """Open those that are resolved; return the changed ones."""
+        values = {"resolved_at": None, "resolved_in_release": ""}
+        return self._move(KnownBug.Status.OPEN, by=by, only=(KnownBug.Status.RESOLVED,), values=values)
+
+    def start(self, *, by: str = "") -> list[KnownBug]:
+        """Mark the open ones as in progress; return the changed ones."""
+        return self._move(KnownBug.Status.IN_PROGRESS, by=by, only=(KnownBug.Status.OPEN,), values={})
+
+    def mute(self, *, by: str = "") -> list[KnownBug]:
+        """Mute those that are open or in progress: counted on, but nothing is filed or sent."""
+        only = (KnownBug.Status.OPEN, KnownBug.Status.IN_PROGRESS)
+        return self._move(KnownBug.Status.MUTED, by=by, only=only, values={})
+
+    def unmute(self, *, by: str = "") -> list[KnownBug]:
+        """Open the muted ones; return the changed ones."""
+        return self._move(KnownBug.Status.OPEN, by=by, only=(KnownBug.Status.MUTED,), values={})
+
+    def regress(self, occurred_at: dt.datetime) -> list[KnownBug]:
+        """Open again those that were resolved before *occurred_at*; return the changed ones."""
+        resolved_before = self.filter(resolved_at__lt=occurred_at)
+        return resolved_before._move(
+            KnownBug.Status.OPEN,
+            by="",
+            only=(KnownBug.Status.RESOLVED,),
+            values={"regressed_at": occurred_at, "resolved_at": None},
+            verb=Activity.Verb.REGRESSED,
+        )
+
+    def _move(
+        self,
+        status: KnownBug.Status,
+        *,
+        by: str,
+        only: Iterable[KnownBug.Status],
+        values: dict[str, Any],
+        verb: str = "",
+    ) -> list[KnownBug]:
+        """Change the status row by row, each conditional on its old one, so that two people never both change it."""
+        changed: list[KnownBug] = []
+        alias = write_alias(self.model)
+        with transaction.atomic(using=alias):
+            candidates = self.using(alias).filter(status__in=tuple(only)).order_by("pk")
+            for bug in candidates:
+                was = bug.status
+                row = self.model.all_objects.using(alias).filter(pk=bug.pk, status=was)
+                if not row.update(status=status, modified=timezone.now(), **values):
+                    continue
+                for name, value in {"status": status, **values}.items():
+                    setattr(bug, name, value)
+                Activity.objects.using(alias).create(bug=bug, verb=verb or status, by=by)
+                changed.append(bug)
+        for bug in changed:
+            signals.send_on_commit(_SIGNALS.get(verb or status), alias, bug)
+        return changed
+
+
+class KnownBugManager(models.Manager.from_queryset(KnownBugQuerySet)):  # type: ignore[misc]
+    """Hides deleted bugs."""
+
+    def get_queryset(self) -> KnownBugQuerySet:
+        """Return the bugs that are not deleted."""
+        return KnownBugQuerySet(self.model, using=self._db).filter(is_deleted=False)
+
+
+class KnownBug(SoftDeleteModel, TimestampedModel):
+    """A numbered bug with one or more groups."""
+
+    class Severity(models.TextChoices):
+        """How bad it is; also a label of the issue."""
+
+        CRITICAL = "critical", _("critical")
+        HIGH = "high", _("high")
+        MEDIUM = "medium", _("medium")
+        LOW = "low", _("low")
+
+    class Status(models.TextChoices):
+        """Where the bug is in its life."""
+
+        OPEN = "open", _("open")
+        IN_PROGRESS = "in_progress", _("in progress")
+        RESOLVED = "resolved", _("resolved")
+        MUTED = "muted", _("muted")
+
+    UNRESOLVED = (Status.OPEN, Status.IN_PROGRESS, Status.MUTED)
+
+    number = models.PositiveIntegerField(_("number"), editable=False, db_index=True)
+    bug_id = models.CharField(_("bug"), max_length=20, unique=True, editable=False)
+    uuid = models.UUIDField(_("UUID"), default=uuid.uuid4, unique=True, editable=False)
+    fingerprint = models.CharField(_("fingerprint"), max_length=64, blank=True, db_index=True)
+    environment = models.CharField(_("environment"), max_length=50, blank=True)
+    title = models.CharField(_("title"), max_length=255)
+    description = models.TextField(_("description"), blank=True)
+    public_message = models.CharField(
+        _("public message"),
+        max_length=300,
+        blank=True,
+        help_text=_("Shown on the error page to people who meet this bug. Never put a secret here."),
+    )
+    severity = models.CharField(_("severity"), max_length=10, choices=Severity, default=Severity.MEDIUM)
+    status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.OPEN)
+    assignee = models.ForeignKey(
+        conf.user_model(),
+        verbose_name=_("assignee"),
+        null=True,
+        blank=True,
+        db_constraint=False,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+    )
+    occurrence_count = models.PositiveBigIntegerField(_("occurrences"), default=0, editable=False)
+    first_occurrence = models.DateTimeField(_("first occurrence"), null=True, blank=True, editable=False)
+    last_occurrence = models.DateTimeField(_("last occurrence"), null=True, blank=True, editable=False)
+    first_release = models.CharField(_("first release"), max_length=100, blank=True, editable=False)
+    resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True, editable=False)
+    resolved_in_release = models.CharField(_("resolved in release"), max_length=100, blank=True)
+    regressed_at = models.DateTimeField(_("regressed at"), null=True, blank=True, editable=False)
+    github_issue_number = models.PositiveIntegerField(_("GitHub issue"), null=True, blank=True, editable=False)
+    github_issue_url = models.TextField(_("GitHub issue URL"), blank=True, editable=False)
+    file_name = models.CharField(_("bug file"), max_length=120, blank=True, editable=False)
+
+    objects = KnownBugManager()
+    all_objects = KnownBugQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("known bug")
+        verbose_name_plural = _("known bugs")
+        ordering = ["-number"]
+        base_manager_name = "all_objects"
+        default_manager_name = "objects"
+        indexes = [
+            models.Index(fields=["status", "last_occurrence"], name="et_bug_status"),
+            models.Index(fields=["severity", "status"], name="et_bug_severity"),
+        ]
+        permissions = [("file_issue", "Can file a bug with its trackers")]
+
+    def __str__(self) -> str:
+        """Return bug id and title."""
+        return f"{self.bug_id} {self.title}".strip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Django's signature
+        """Save; a new bug gets its number, its bug id and its environment."""
+        if self.number is not None:
+            super().save(*args, **kwargs)
+            return
+        alias = kwargs.get("using") or write_alias(KnownBug)
+        with transaction.atomic(using=alias):
+            prefix = conf.get_settings().BUG_PREFIX
+            self.number = Sequence.take(f"bug:{prefix}", floor=self.highest_number())
+            self.bug_id = format_bug_id(self.number, prefix)
+            self.environment = self.environment or conf.get_settings().environment
+            try:
+                super().save(*args, **kwargs)
+            except BaseException:
+                self.number, self.bug_id = None, ""  # type: ignore[assignment]  unsaved again, as before the call
+                raise
+
+    @classmethod
+    def highest_number(cls) -> int:
+        """Return the highest number used in the database, deleted bugs included, and in PLANNING_DIR."""
+        prefix = conf.get_settings().BUG_PREFIX
+        rows = cls.all_objects.using(write_alias(cls)).filter(bug_id__startswith=f"{prefix}-")
+        stored = rows.aggregate(highest=models.Max("number"))["highest"] or 0
+        return max(stored, highest_planned_number(prefix))
+
+    @classmethod
+    def last_taken_number(cls) -> int:
+        """Return the last number given, also when its bug is gone for good."""
+        name = f"bug:{conf.get_settings().BUG_PREFIX}"
+        return Sequence.objects.filter(name=name).values_list("value", flat=True).first() or 0
+
+    @classmethod
+    def open_for_group(
+        cls,
+        group: ErrorGroup,
+        *,
+        by: str = "",
+        trackers: Iterable[str] = (),
+    ) -> tuple[KnownBug, bool]:
+        """
+        Return the bug of *group* and whether it was made now, with its outbox rows for *trackers*.
+
+        One short transaction conditional on the group having none: the group's
+        row is locked first, so counts that arrive meanwhile wait and then add
+        to the bug.
+        """
+        alias = write_alias(cls)
+        with transaction.atomic(using=alias):
+            groups = ErrorGroup.objects.using(alias).filter(pk=group.pk)
+            is_free = groups.filter(bug=None).update(modified=timezone.now())
+            current = groups.get()
+            if not is_free:
+                return cls.all_objects.using(alias).get(pk=current.bug_id), False
+            bug = cls(
+                fingerprint=current.fingerprint,
+                environment=current.environment,
+                title=current.title,
+                severity=severity_for(current),
+                occurrence_count=current.times_seen,
+                first_occurrence=current.first_seen,
+                last_occurrence=current.last_seen,
+                first_release=current.first_release,
+            )
+            bug.save(using=alias)
+            groups.update(bug=bug, verdict_reason="")
+            Activity.objects.using(alias).create(bug=bug, verb=Activity.Verb.CREATED, by=by)
+            Filing.objects.using(alias).request_for(bug, trackers)
+        signals.send_on_commit(signals.bug_created, alias, bug)
+        return bug, True
+
+    def resolve(self, *, by: str = "", release: str = "") -> bool:
+        """Resolve this bug; return whether that changed it."""
+        return self._apply(self._row().resolve(by=by, release=release))
+
+    def reopen(self, *, by: str = "") -> bool:
+        """Open this bug again; return whether that changed it."""
+        return self._apply(self._row().reopen(by=by))
+
+    def start(self, *, by: str = "") -> bool:
+        """Mark this bug as in progress; return whether that changed it."""
+        return self._apply(self._row().start(by=by))
+
+    def mute(self, *, by: str = "") -> bool:
+        """Mute this bug; return whether that changed it."""
+        return self._apply(self._row().mute(by=by))
+
+    def unmute(self, *, by: str = "") -> bool:
+        """Open this muted bug; return whether that changed it."""
+        return self._apply(self._row().unmute(by=by))
+
+    def _row(self) -> KnownBugQuerySet:
+        return KnownBug.all_objects.filter(pk=self.pk)
+
+    def _apply(self, changed: list[KnownBug]) -> bool:
+        if changed:
+            self.refresh_from_db()
+        return bool(changed)
+
+    @property
+    def is_resolved(self) -> bool:
+        """Return whether the bug is resolved."""
+        return self.status == self.Status.RESOLVED
+
+    @property
+    def is_regression(self) -> bool:
+        """Return whether the bug came back after it had been resolved, and is not resolved again."""
+        return self.regressed_at is not None and not self.is_resolved
+
+
+def severity_for(group: ErrorGroup) -> str:
+    """Return the severity that a new bug of *group* starts with: high for a crash, low for a refused request."""
+    if group.level in {"fatal", "critical"}:
+        return KnownBug.Severity.CRITICAL
+    if group.error_type == "csrf" or group.handled:
+        return KnownBug.Severity.MEDIUM
+    return KnownBug.Severity.LOW if group.is_client_error else KnownBug.Severity.HIGH
+
+
+def count_for_bugs(alias: str, added: dict[int, tuple[int, dt.datetime]]) -> None:
+    """Add to the counts of bugs: per bug id how many more and when the last was; ids in order against deadlocks."""
+    for bug_pk in sorted(added):
+        count, last = added[bug_pk]
+        rows = KnownBug.all_objects.using(alias).filter(pk=bug_pk)
+        rows.update(occurrence_count=F("occurrence_count") + count)
+        rows.filter(models.Q(last_occurrence=None) | models.Q(last_occurrence__lt=last)).update(last_occurrence=last)
+
+
+_SIGNALS = {
+    KnownBug.Status.RESOLVED: signals.bug_resolved,
+    Activity.Verb.REGRESSED: signals.bug_regressed,
+}

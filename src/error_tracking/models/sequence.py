@@ -1,0 +1,40 @@
+"""``Sequence``: numbers that are given once, on any number of processes."""
+
+from __future__ import annotations
+
+from django.db import models, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
+
+from .base import write_alias
+
+
+class Sequence(models.Model):
+    """One row per series of numbers; its lock orders those who take one."""
+
+    name = models.CharField(primary_key=True, max_length=50)
+    value = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = "sequence"
+
+    def __str__(self) -> str:
+        """Return name and last number."""
+        return f"{self.name}: {self.value}"
+
+    @classmethod
+    def take(cls, name: str, *, floor: int = 0) -> int:
+        """
+        Return the next number of the series *name*, above *floor*.
+
+        Must be called in the transaction that stores the number: a rollback
+        gives it back before anybody has seen it.
+        """
+        alias = write_alias(cls)
+        with transaction.atomic(using=alias):
+            rows = cls.objects.using(alias).filter(name=name)
+            step = Greatest(F("value"), models.Value(floor)) + 1
+            if not rows.update(value=step):
+                cls.objects.using(alias).bulk_create([cls(name=name, value=0)], ignore_conflicts=True)
+                rows.update(value=step)
+            return rows.values_list("value", flat=True).get()

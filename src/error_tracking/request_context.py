@@ -1,0 +1,196 @@
+"""
+An ``HttpRequest`` to plain data, whatever state the request is in.
+
+Takes only what the request already holds: never reads the body, never runs a
+query, never evaluates a lazy user or session, never validates the host
+(FAULTS C07-C16). Each part has its own guard: one that fails costs that part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from django.urls import Resolver404, resolve
+from django.utils.functional import LazyObject, empty
+
+from . import conf
+from .fingerprint import UNRESOLVED, normalize_route
+from .scrubbing import FILTERED, TRUNCATED, masked_ip
+from .utils import clean_line, safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+    from django.urls import ResolverMatch
+
+URL_CHARS = 4_000
+AGENT_CHARS = 300
+METHOD_CHARS = 16
+FILE_NAME_CHARS = 100
+LABEL_CHARS = 150
+JSON_BODY_BYTES = 16_384
+FAILED = "<not readable>"
+
+
+def guarded(function: Callable[..., Any], *args: object, default: object = FAILED) -> Any:  # noqa: ANN401
+    """Return what *function* returns, or *default*: no state of the request costs the event (FAULTS C13)."""
+    try:
+        return function(*args)
+    except Exception:  # noqa: BLE001  each accessor of a request may raise anything of the host's
+        return default
+
+
+def resolver_match_for(request: HttpRequest) -> ResolverMatch | None:
+    """Return the request's match, resolved here where an outer middleware answered before Django did."""
+    match: ResolverMatch | None = request.__dict__.get("resolver_match")
+    if match is not None:
+        return match
+    try:
+        return resolve(request.path_info, request.__dict__.get("urlconf"))
+    except Resolver404:
+        return None
+
+
+def route_for(request: HttpRequest) -> str:
+    """Return the normalised route, or ``""`` for a URL that does not resolve."""
+    match = guarded(resolver_match_for, request, default=None)
+    return normalize_route(match.route) if match is not None else UNRESOLVED
+
+
+def url_for(request: HttpRequest) -> str:
+    """Return the URL without secrets; an invalid host is text like any other (FAULTS C07)."""
+    scrubber = conf.get_scrubber()
+    host = clean_line(str(request.META.get("HTTP_HOST") or request.META.get("SERVER_NAME") or ""), 200)
+    match = request.__dict__.get("resolver_match")
+    path = scrubber.path(request.path, match.kwargs if match is not None else None)
+    query = str(request.META.get("QUERY_STRING", ""))[:URL_CHARS]
+    pairs = scrubber.query(parse_qsl(query, keep_blank_values=True, max_num_fields=200)) if query else {}
+    text = "&".join(f"{name}={value}" for name, value in pairs.items())
+    scheme = "https" if guarded(request.is_secure, default=False) else "http"
+    return clean_line(f"{scheme}://{host}{path}{'?' + text if text else ''}", URL_CHARS)
+
+
+def user_for(request: HttpRequest) -> tuple[str, str]:
+    """Return id and label of the user as the request already knows them; ``("", "")`` else (FAULTS C08, C09)."""
+    user = request.__dict__.get("user")
+    if isinstance(user, LazyObject):
+        user = user.__dict__.get("_wrapped", empty)
+    if user is None or user is empty:
+        user = request.__dict__.get("_cached_user") or request.__dict__.get("_acached_user")
+    if user is not None and getattr(user, "pk", None) is not None:
+        label = safe_text(guarded(user.get_username, default=""), LABEL_CHARS)
+        return clean_line(str(user.pk), 64), clean_line(label, LABEL_CHARS)
+    session = request.__dict__.get("session")
+    cached = getattr(session, "_session_cache", None) if session is not None else None
+    if isinstance(cached, dict) and "_auth_user_id" in cached:
+        return clean_line(str(cached["_auth_user_id"]), 64), ""
+    return "", ""
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the client's address; a proxy's word counts only as TRUSTED_PROXIES says (FAULTS B05)."""
+    hops = conf.get_settings().TRUSTED_PROXIES
+    remote = str(request.META.get("REMOTE_ADDR") or "")
+    if hops:
+        forwarded = [part.strip() for part in str(request.META.get("HTTP_X_FORWARDED_FOR", ""))[:1_000].split(",")]
+        chain = [part for part in forwarded if part]
+        if chain:
+            return chain[-min(hops, len(chain))]
+    return remote
+
+
+def client_hash(request: HttpRequest, user_id: str, fingerprint: str) -> str:
+    """Return 16 hex digits that tell clients of one group apart and identify nobody."""
+    key = hashlib.sha256(f"error_tracking.client:{conf.secret_key()}".encode()).digest()
+    who = f"user:{user_id}" if user_id else f"ip:{client_address(request)}"
+    return hmac.new(key, f"{fingerprint}:{who}".encode(), hashlib.sha256).digest()[:8].hex()
+
+
+def is_linked_from_host(request: HttpRequest, header: str = "HTTP_REFERER") -> bool:
+    """Return whether *header* names this very host."""
+    host = str(request.META.get("HTTP_HOST") or "")
+    return bool(host) and urlsplit(str(request.META.get(header, ""))[:URL_CHARS]).netloc == host
+
+
+def context_for(request: HttpRequest) -> dict[str, Any]:
+    """Return the request's headers, query, parsed body and files as plain data without secrets."""
+    scrubber = conf.get_scrubber()
+    context: dict[str, Any] = {
+        "headers": guarded(lambda: scrubber.headers(_headers(request))),
+        "query": guarded(_query, request),
+        "kwargs": guarded(_kwargs, request),
+    }
+    body = guarded(_body, request)
+    if body is not None:
+        context["body"] = body
+    files = guarded(_files, request)
+    if files:
+        context["files"] = files
+    return {name: value for name, value in context.items() if value}
+
+
+def _headers(request: HttpRequest) -> list[tuple[str, str]]:
+    headers = [(name[5:], value) for name, value in request.META.items() if name.startswith("HTTP_")]
+    headers += [(name, request.META[name]) for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if request.META.get(name)]
+    return [(name.replace("_", "-").title(), str(value)) for name, value in headers]
+
+
+def _query(request: HttpRequest) -> dict[str, str]:
+    query = str(request.META.get("QUERY_STRING", ""))[:URL_CHARS]
+    return conf.get_scrubber().query(parse_qsl(query, keep_blank_values=True, max_num_fields=200))
+
+
+def _kwargs(request: HttpRequest) -> Any:  # noqa: ANN401  JSON
+    match = request.__dict__.get("resolver_match")
+    return conf.get_scrubber().tree(match.kwargs) if match is not None else None
+
+
+def _body(request: HttpRequest) -> Any:  # noqa: ANN401  JSON
+    """Return the body only where the host has parsed or read it already (FAULTS C12)."""
+    scrubber = conf.get_scrubber()
+    post = request.__dict__.get("_post")
+    if post:
+        hidden = _sensitive_names(request)
+        form = {name: post.getlist(name) for name in list(post)[:50]}
+        flat = {name: values[0] if len(values) == 1 else values for name, values in form.items()}
+        if hidden is True:
+            return dict.fromkeys(scrubber.tree(flat), FILTERED)
+        return scrubber.tree({name: FILTERED if name in hidden else value for name, value in flat.items()})
+    raw = request.__dict__.get("_body")
+    if not raw or "json" not in str(request.META.get("CONTENT_TYPE", "")):
+        return None
+    if len(raw) > JSON_BODY_BYTES:
+        return TRUNCATED
+    try:
+        return scrubber.tree(json.loads(raw))
+    except (ValueError, RecursionError):
+        return FAILED
+
+
+def _sensitive_names(request: HttpRequest) -> frozenset[str] | bool:
+    """Return the names of ``sensitive_post_parameters``; True for all of them (FAULTS V06)."""
+    names = getattr(request, "sensitive_post_parameters", ())
+    return True if names == "__ALL__" else frozenset(names)
+
+
+def _files(request: HttpRequest) -> list[dict[str, Any]]:
+    files = request.__dict__.get("_files") or {}
+    return [
+        {
+            "field": clean_line(field, 100),
+            "name": clean_line(str(upload.name), FILE_NAME_CHARS),
+            "size": upload.size,
+            "content_type": clean_line(str(upload.content_type), 100),
+        }
+        for field, upload in list(files.items())[:20]
+    ]
+
+
+def ip_for(request: HttpRequest) -> str:
+    """Return the client's address as IP_ADDRESSES says, or ``""``."""
+    return masked_ip(client_address(request), mode=conf.get_settings().IP_ADDRESSES) or ""

@@ -1,0 +1,75 @@
+"""
+``create_bug_task``: file one bug in the background.
+
+A Celery task where Celery is installed, the same function without it. Takes an
+id and no payload: what is in a broker can be read, lost and repeated, the row
+in the database cannot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .filing import BugCreationService, request
+from .models import KnownBug
+
+try:
+    from celery import current_app, shared_task
+except ImportError:  # Celery is an extra
+    current_app = None
+    shared_task = None
+
+RETRY_SECONDS = 60
+MAX_RETRIES = 3
+#: One quick try: a broker that is away costs the writer's thread milliseconds, not a request anything.
+PUBLISH_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+
+
+def run(known_bug_id: int) -> int:
+    """File the bug with this primary key; return how many trackers filed it now."""
+    bug = KnownBug.all_objects.filter(pk=known_bug_id).first()
+    if bug is None:
+        return 0
+    request(bug)
+    return BugCreationService().file(known_bug_id)
+
+
+if shared_task is None:
+
+    def create_bug_task(known_bug_id: int) -> int:
+        """File the bug with this primary key; return how many trackers filed it now."""
+        return run(known_bug_id)
+
+else:
+
+    @shared_task(
+        bind=True,
+        name="error_tracking.create_bug_task",
+        ignore_result=True,
+        acks_late=True,
+        max_retries=MAX_RETRIES,
+        default_retry_delay=RETRY_SECONDS,
+    )
+    def create_bug_task(self: Any, known_bug_id: int) -> int:  # noqa: ANN401  Celery's task, untyped
+        """File the bug with this primary key; a database that is away is tried again, the outbox does the rest."""
+        try:
+            return run(known_bug_id)
+        except Exception as error:  # noqa: BLE001  whatever failed, the row in the outbox is still there
+            raise self.retry(exc=error) from error
+
+
+def has_celery() -> bool:
+    """Return whether the project has a Celery app with a broker."""
+    if current_app is None:
+        return False
+    return bool(current_app.conf.broker_url or current_app.conf.broker_write_url)
+
+
+def publish(known_bug_id: int) -> None:
+    """
+    Ask a Celery worker to file the bug; never called in a request.
+
+    Raises:
+        Exception: The broker did not take it (any of several types, FAULTS T02).
+    """
+    create_bug_task.apply_async(args=[known_bug_id], retry=True, retry_policy=PUBLISH_POLICY)  # type: ignore[attr-defined]
