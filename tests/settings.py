@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pymysql
@@ -24,12 +25,15 @@ _ENGINES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("TEST_SQLITE_FILE", ":memory:"),
         "OPTIONS": {"transaction_mode": "IMMEDIATE"},
+        # A file: threads and processes of a test share it as they would share a site's.
+        "TEST": {"NAME": str(Path(tempfile.gettempdir(), f"error_tracking_test_{os.getpid()}.sqlite3"))},
     },
     "postgres": {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": os.environ.get("TEST_POSTGRES_NAME", "error_tracking"),
         "USER": os.environ.get("TEST_POSTGRES_USER", "postgres"),
         "HOST": os.environ.get("TEST_POSTGRES_HOST", "127.0.0.1"),
+        "TEST": {"NAME": f"test_error_tracking_{os.getpid()}"},
     },
     "mariadb": {
         "ENGINE": "django.db.backends.mysql",
@@ -37,6 +41,7 @@ _ENGINES = {
         "USER": os.environ.get("TEST_MARIADB_USER", "root"),
         "HOST": os.environ.get("TEST_MARIADB_HOST", "127.0.0.1"),
         "OPTIONS": {"charset": "utf8mb4"},
+        "TEST": {"NAME": f"test_error_tracking_{os.getpid()}", "CHARSET": "utf8mb4"},
     },
 }
 DATABASES = {"default": _ENGINES[os.environ.get("TEST_DATABASE", "sqlite")]}

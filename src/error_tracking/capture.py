@@ -42,7 +42,7 @@ from .request_context import (
     url_for,
     user_for,
 )
-from .stacktrace import exceptions_from, traceback_text
+from .stacktrace import LINE_CHARS, MESSAGE_CHARS, exceptions_from, traceback_text
 from .utils import clean_line, uuid7
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class ErrorCaptureService:
         """Capture *message*, which has no exception; return the event."""
         if not conf.get_settings().ENABLED:
             return None
-        text = conf.get_scrubber().text(str(message), 4_000)
+        text = conf.get_scrubber().text(str(message), MESSAGE_CHARS)
         values = _request_values(request) if request is not None else {}
         event = _event(
             error_type=MESSAGE,
@@ -277,23 +277,26 @@ def _exception_event(exception: BaseException, request: HttpRequest | None, *, s
     )
 
 
+@functools.lru_cache(maxsize=4_096)
+def _scrubbed_line(line: str) -> str:
+    """Return a source line without secrets; the same lines come with every error, so they are kept."""
+    return conf.get_scrubber().text(line, LINE_CHARS)
+
+
 def _scrubbed(exceptions: tuple[ExceptionInfo, ...]) -> tuple[ExceptionInfo, ...]:
     """Return *exceptions* without secrets in messages and source lines (FAULTS V05, V07)."""
     scrubber = conf.get_scrubber()
 
-    def line(text: str) -> str:
-        return scrubber.text(text, 200) if text else text
-
     def frame(each: Frame) -> Frame:
         return dataclasses.replace(
             each,
-            context_line=line(each.context_line),
-            pre_context=tuple(map(line, each.pre_context)),
-            post_context=tuple(map(line, each.post_context)),
+            context_line=_scrubbed_line(each.context_line),
+            pre_context=tuple(map(_scrubbed_line, each.pre_context)),
+            post_context=tuple(map(_scrubbed_line, each.post_context)),
         )
 
     return tuple(
-        dataclasses.replace(info, message=scrubber.text(info.message, 4_000), frames=tuple(map(frame, info.frames)))
+        dataclasses.replace(info, message=scrubber.text(info.message, MESSAGE_CHARS), frames=tuple(map(frame, info.frames)))
         for info in exceptions
     )
 
@@ -311,7 +314,9 @@ def _request_values(request: HttpRequest, *, route: str | None = None) -> dict[s
         "user_id": user_id,
         "user_label": user_label,
         "ip_address": guarded(ip_for, request, default=""),
-        "user_agent": guarded(lambda: scrubber.line(str(request.META.get("HTTP_USER_AGENT", "")), AGENT_CHARS), default=""),
+        "user_agent": guarded(
+            lambda: scrubber.line(str(request.META.get("HTTP_USER_AGENT", "")), AGENT_CHARS), default=""
+        ),
         "is_evidence": bool(user_id) or guarded(is_linked_from_host, request, default=False),
         "request": context_for(request),
     }

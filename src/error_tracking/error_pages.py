@@ -41,6 +41,8 @@ FALLBACK = (
     "padding:0 1rem'><h1>Something went wrong</h1><p>This page could not be shown. It is not your fault, and the "
     "people who run this site have been told.</p><p>Please try again in a few minutes.</p>"
 )
+# What Django's own CSRF page has in every release and language.
+CSRF_PAGE_MARKS = (b"NONE,NOARCHIVE", b"<title>403 Forbidden</title>", b'<div id="summary">', b'<div id="explanation">')
 _STALE_HEADERS = ("Content-Length", "Content-Encoding", "ETag", "Last-Modified", "Expires")
 _KINDS = {400: "400", 403: "403", 404: "404"}
 
@@ -64,7 +66,7 @@ def is_bare(response: HttpResponse, *, is_csrf: bool) -> bool:
     if content == FALLBACK.encode():
         return True
     if is_csrf:
-        return b"<title>403 Forbidden</title>" in content and b"font:small sans-serif" in content
+        return all(mark in content for mark in CSRF_PAGE_MARKS)
     return len(content) <= BARE_BYTES and _bare_page().fullmatch(content) is not None
 
 

@@ -117,6 +117,7 @@ def _response_for_failure(request: HttpRequest, state: _State, error: Exception)
     settings = conf.get_settings()
     if conf.is_debug() or conf.propagates_exceptions() or not settings.ERROR_PAGES or not settings.ENABLED:
         _capture_exception(request, state)
+        state.captured = id(error)  # on its way out it is signalled once more
         raise error
     logging.getLogger("django.request").error(
         "Internal Server Error: %s",
@@ -205,7 +206,7 @@ def remember_exception(request: HttpRequest | None = None, **_kwargs: object) ->
         elif state.captured != id(error):
             state.captured = id(error)
             _service.capture_exception(request, error)
-    except Exception:  # noqa: BLE001  see the docstring
+    except Exception:
         logging.getLogger("error_tracking").debug("the signal's receiver failed", exc_info=True)
 
 

@@ -1,0 +1,15 @@
+# Two commands: `make demo` shows the whole line at work, `make test` proves it. Both set themselves up.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+
+.PHONY: demo test clean
+
+demo:
+	@$(PYTHON) scripts/environment.py .venv
+	@.venv/bin/python scripts/demo.py
+
+test:
+	@$(PYTHON) scripts/run_tests.py
+
+clean:
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage example/data example/planning

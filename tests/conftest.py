@@ -1,0 +1,80 @@
+"""Fixtures of the whole suite; the first of them makes a swallowed error of our own fail its test."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from error_tracking import error_pages, filing, known, testing
+from error_tracking.recorder import writer
+
+
+class _Collector(logging.Handler):
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+@pytest.fixture(autouse=True)
+def _internal_errors(request):
+    collector = _Collector()
+    logger = logging.getLogger("error_tracking")
+    logger.addHandler(collector)
+    yield collector.records
+    logger.removeHandler(collector)
+    if collector.records and "swallowed" not in request.fixturenames:
+        formatter = logging.Formatter()
+        pytest.fail("swallowed inside error_tracking:\n" + "\n".join(map(formatter.format, collector.records)))
+
+
+@pytest.fixture
+def swallowed(_internal_errors):
+    """The errors of our own that were logged; a test that asks for it expects some."""
+    return _internal_errors
+
+
+@pytest.fixture(autouse=True)
+def _clean_state(tmp_path, settings):
+    """Give every test an empty PLANNING_DIR, outbox and memory."""
+    settings.BASE_DIR = tmp_path
+    yield
+    testing.outbox.clear()
+    known.publish({})
+    filing._told.clear()
+    error_pages._rendered.cache_clear()
+
+
+@pytest.fixture
+def configure(settings):
+    """A function that changes keys of ERROR_TRACKING for this test."""
+
+    def change(**values):
+        settings.ERROR_TRACKING = {**settings.ERROR_TRACKING, **values}
+
+    return change
+
+
+@pytest.fixture
+def immediate(configure, db):
+    """Write each event before the response goes out, and file bugs at once."""
+    configure(RECORDER="immediate", RUNNER="inline")
+
+
+@pytest.fixture
+def outbox():
+    """The events captured in this test."""
+    return testing.outbox
+
+
+@pytest.fixture
+def writer_thread(transactional_db, monkeypatch):
+    """A writer of its own on its thread, as in production."""
+    monkeypatch.setattr(testing, "is_test_environment", lambda: False)
+    fresh = writer.Writer()
+    monkeypatch.setattr(writer, "_writer", fresh)
+    yield fresh
+    fresh.stop()

@@ -1,0 +1,233 @@
+"""The page: always there, in the client's own form, and silent about what went wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.http import HttpResponse, StreamingHttpResponse
+from django.test import Client, RequestFactory
+from django.urls import path
+
+from error_tracking import error_pages, known
+from tests import urls
+
+HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+def get(path="/crash/", **extra):
+    return Client(raise_request_exception=False).get(path, **{"HTTP_ACCEPT": HTML, **extra})
+
+
+def make_known(outbox, path="/crash/", **state):
+    get(path)
+    values = {"bug_id": "B-012", "status": "open", **state}
+    known.publish({outbox[-1].fingerprint: known.PublicState(**values)})
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "title"),
+    [
+        ("/crash/", 500, "Something went wrong"),
+        ("/missing/", 404, "This page is not here"),
+        ("/no/such/page/", 404, "This page is not here"),
+        ("/denied/", 403, "You cannot see this page"),
+        ("/suspicious/", 400, "We could not understand that request"),
+    ],
+)
+def test_bare_page_is_replaced(outbox, path, status, title):
+    response = get(path)
+    assert response.status_code == status
+    assert title in response.text
+    assert outbox[0].reference in response.text
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_known_bug_is_told_without_its_number(outbox):
+    make_known(outbox, public_message="We are on it until 5 pm")
+    text = get().text
+    assert "We know about this problem" in text
+    assert "We are on it until 5 pm" in text
+    assert outbox[-1].reference in text
+    assert "B-012" not in text
+
+
+def test_bug_id_is_shown_by_setting(outbox, configure):
+    """FAULTS P10."""
+    configure(SHOW_BUG_ID=True)
+    make_known(outbox)
+    assert "B-012" in get().text
+
+
+def test_public_message_never_becomes_markup(outbox):
+    make_known(outbox, public_message="<script>alert(1)</script> %%et-reference%%")
+    text = get().text
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert text.count(outbox[-1].reference) == 1
+
+
+@pytest.mark.parametrize("path", ["/returned/404/", "/returned/500/", "/api/503/", "/api/404/"])
+def test_response_a_view_chose_is_left_alone(outbox, path):
+    assert "chosen" in get(path).text
+
+
+def test_page_says_nothing_of_the_error_or_the_request(outbox):
+    """FAULTS P07."""
+    text = get("/crash/", HTTP_USER_AGENT="agent-x").text
+    assert not any(word in text for word in ("pet", "ValueError", "crash", "agent-x", "Traceback"))
+
+
+def test_json_client_gets_problem_details(outbox):
+    """FAULTS P05."""
+    response = get(HTTP_ACCEPT="application/json")
+    assert response["Content-Type"] == "application/problem+json"
+    problem = json.loads(response.content)
+    assert problem["status"] == 500
+    assert problem["reference"] == outbox[0].reference
+
+
+def test_script_without_accept_header_for_html_gets_json(outbox):
+    response = get(HTTP_ACCEPT="*/*", HTTP_X_REQUESTED_WITH="XMLHttpRequest")
+    assert response["Content-Type"] == "application/problem+json"
+
+
+def test_htmx_client_gets_a_fragment(outbox):
+    text = get(HTTP_HX_REQUEST="true").text
+    assert text.lstrip().startswith("<div")
+    assert "<html" not in text
+
+
+def test_text_client_gets_text(outbox):
+    response = get(HTTP_ACCEPT="text/plain")
+    assert response["Content-Type"].startswith("text/plain")
+    assert f"Reference: {outbox[0].reference}" in response.text
+
+
+def test_head_request_is_left_alone(outbox):
+    """FAULTS P06."""
+    assert Client(raise_request_exception=False).head("/crash/").content == b""
+
+
+def test_pages_can_be_switched_off(outbox, configure):
+    configure(ERROR_PAGES=False)
+    assert "Server Error (500)" in get().text
+
+
+def site_500(request):
+    response = HttpResponse("<h1>our own page</h1>", status=500)
+    response["X-Kept"] = "yes"
+    response.set_cookie("kept", "1")
+    return response
+
+
+class OwnHandler:
+    urlpatterns = urls.urlpatterns
+    handler500 = staticmethod(site_500)
+
+
+def test_site_s_own_500_page_stays_for_an_unknown_bug(outbox, settings):
+    settings.ROOT_URLCONF = OwnHandler
+    assert "our own page" in get().text
+
+
+def test_known_bug_replaces_the_site_s_own_500_page_and_keeps_its_headers(outbox, settings):
+    """FAULTS P03."""
+    settings.ROOT_URLCONF = OwnHandler
+    make_known(outbox)
+    response = get()
+    assert "We know about this problem" in response.text
+    assert response["X-Kept"] == "yes"
+    assert response.cookies["kept"].value == "1"
+
+
+def test_bare_mode_leaves_the_site_s_own_page_also_for_a_known_bug(outbox, settings, configure):
+    configure(ERROR_PAGES="bare")
+    settings.ROOT_URLCONF = OwnHandler
+    make_known(outbox)
+    assert "our own page" in get().text
+
+
+def test_known_404_says_so_in_the_words_of_a_404(outbox):
+    make_known(outbox, "/missing/")
+    assert "This page is not here" in get("/missing/").text
+
+
+def test_page_speaks_the_request_s_language(outbox, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
+    assert 'lang="de"' in get(HTTP_ACCEPT_LANGUAGE="de").text
+    assert 'dir="rtl"' in get(HTTP_ACCEPT_LANGUAGE="ar").text
+
+
+def test_stale_headers_go(outbox):
+    """FAULTS P04."""
+    response = error_pages.bare_response()
+    response["ETag"] = '"old"'
+    response["Content-Length"] = "3"
+    error_pages.replace(RequestFactory().get("/", HTTP_ACCEPT=HTML), response, None, is_unhandled=True)
+    assert "ETag" not in response
+    assert "Content-Length" not in response
+    assert b"Something went wrong" in response.content
+    assert b"Reference" not in response.content
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        StreamingHttpResponse([b"x"], status=500),
+        HttpResponse(error_pages.FALLBACK, status=500, content_type="application/json"),
+        HttpResponse(error_pages.FALLBACK, status=500, headers={"Content-Encoding": "gzip"}),
+    ],
+    ids=["streaming", "json", "gzip"],
+)
+def test_what_cannot_be_replaced_is_left_alone(response):
+    """FAULTS P04, P05, P06."""
+    before = None if response.streaming else response.content
+    error_pages.replace(RequestFactory().get("/"), response, None, is_unhandled=True)
+    assert "Cache-Control" not in response
+    if before is not None:
+        assert response.content == before
+
+
+def test_nonce_already_given_out_is_on_the_page():
+    request = RequestFactory().get("/", HTTP_ACCEPT=HTML)
+    request._csp_nonce = "abc123=="
+    response = error_pages.bare_response()
+    error_pages.replace(request, response, None, is_unhandled=True)
+    assert b'nonce="abc123=="' in response.content
+
+
+def test_broken_template_gives_the_fallback(outbox, settings, tmp_path, swallowed):
+    """FAULTS P01: the page always comes."""
+    folder = tmp_path / "templates" / "error_tracking"
+    folder.mkdir(parents=True)
+    (folder / "error.html").write_text("{% no_such_tag %}")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [str(tmp_path / "templates")]}]
+    response = get()
+    assert response.status_code == 500
+    assert "Something went wrong" in response.text
+    assert len(swallowed) == 1
+
+
+def test_page_is_rendered_once_per_variant(outbox):
+    for _ in range(5):
+        get()
+    assert error_pages._rendered.cache_info().misses == 1
+
+
+def test_closing_the_replaced_response_closes_what_it_held(outbox):
+    """FAULTS P11."""
+    closed = []
+
+    class Held:
+        def close(self):
+            closed.append(True)
+
+    response = error_pages.bare_response()
+    response._resource_closers.append(Held().close)
+    error_pages.replace(RequestFactory().get("/", HTTP_ACCEPT=HTML), response, None, is_unhandled=True)
+    response.close()
+    assert closed == [True]
+
+
+urlpatterns = [path("", urls.fine)]
