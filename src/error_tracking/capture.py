@@ -295,10 +295,11 @@ def _scrubbed(exceptions: tuple[ExceptionInfo, ...]) -> tuple[ExceptionInfo, ...
             post_context=tuple(map(_scrubbed_line, each.post_context)),
         )
 
-    return tuple(
-        dataclasses.replace(info, message=scrubber.text(info.message, MESSAGE_CHARS), frames=tuple(map(frame, info.frames)))
-        for info in exceptions
-    )
+    def scrubbed(info: ExceptionInfo) -> ExceptionInfo:
+        message = scrubber.text(info.message, MESSAGE_CHARS)
+        return dataclasses.replace(info, message=message, frames=tuple(map(frame, info.frames)))
+
+    return tuple(map(scrubbed, exceptions))
 
 
 def _request_values(request: HttpRequest, *, route: str | None = None) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _form_for(request: HttpRequest) -> str:
 
 
 def _nonce(request: HttpRequest) -> str:
-    """Return the CSP nonce that was already given out for this request, ``""`` else: one made now is not in the header."""
+    """Return the CSP nonce given out for this request, ``""`` else: one made now would not be in the header."""
     for name in ("_csp_nonce", "csp_nonce"):
         nonce = request.__dict__.get(name)
         if nonce:
@@ -156,7 +156,7 @@ def _escape(text: str) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _rendered(  # noqa: PLR0917  the variants of a page
+def _rendered(  # noqa: PLR0913, PLR0917  the variants of a page
     kind: str,
     form: str,
     is_known: bool,  # noqa: FBT001
@@ -193,6 +193,7 @@ def _problem(kind: str, words: dict[str, str], reference: str, bug_id: str) -> s
     return json.dumps({**problem, **{name: value for name, value in extra.items() if value}})
 
 
+@functools.lru_cache(maxsize=256)
 def _words(kind: str, is_known: bool, language: str) -> dict[str, str]:  # noqa: FBT001
     _ = translation.gettext
     with translation.override(language):
@@ -235,6 +236,7 @@ def _words(kind: str, is_known: bool, language: str) -> dict[str, str]:  # noqa:
 
 def _forget(**_kwargs: object) -> None:
     _rendered.cache_clear()
+    _words.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="error_tracking.error_pages")

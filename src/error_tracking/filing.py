@@ -153,7 +153,9 @@ class BugCreationService:
             reason="",
             modified=now,
         )
-        Activity.objects.create(bug=bug, verb=Activity.Verb.FILED, text=f"{row.tracker}: {result.url or result.reference}")
+        Activity.objects.create(
+            bug=bug, verb=Activity.Verb.FILED, text=f"{row.tracker}: {result.url or result.reference}"
+        )
         logger.info("filed: bug=%s tracker=%s reference=%s", bug.bug_id, row.tracker, result.reference)
 
     @staticmethod

@@ -62,7 +62,7 @@ class ErrorCaptureMiddleware:
         state = _enter(request)
         try:
             response: HttpResponseBase = self.get_response(request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the last page there is; BaseException goes on
             response = _response_for_failure(request, state, error)
         state.is_inside = False
         if response.status_code >= FIRST_ERROR_STATUS or response.streaming or state.unhandled:
@@ -74,7 +74,7 @@ class ErrorCaptureMiddleware:
         state = _enter(request)
         try:
             response: HttpResponseBase = await self.get_response(request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the last page there is; BaseException goes on
             response = await sync_to_async(_response_for_failure, thread_sensitive=False)(request, state, error)
         state.is_inside = False
         if response.status_code >= FIRST_ERROR_STATUS or response.streaming or state.unhandled:

@@ -217,7 +217,12 @@ def markdown(report: BugReport) -> str:
     if report.description:
         parts += ["## Description", "", fence(report.description, "text"), ""]
     if report.frames:
-        parts += ["## Stack (the project's own frames, the raising one last)", "", fence(stack_text(report), "text"), ""]
+        parts += [
+            "## Stack (the project's own frames, the raising one last)",
+            "",
+            fence(stack_text(report), "text"),
+            "",
+        ]
     if report.route:
         parts += ["## See it again", "", "Field names are real, values are made up.", ""]
         parts += [fence(reproduction(report), "python"), ""]

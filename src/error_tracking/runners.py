@@ -76,7 +76,9 @@ def due_bugs() -> list[int]:
         bug__environment=conf.get_settings().environment,
         bug__is_deleted=False,
     )
-    return list(dict.fromkeys(rows.order_by("bug__number").values_list("bug_id", flat=True)[: BATCH_BUGS * 2]))[:BATCH_BUGS]
+    return list(dict.fromkeys(rows.order_by("bug__number").values_list("bug_id", flat=True)[: BATCH_BUGS * 2]))[
+        :BATCH_BUGS
+    ]
 
 
 def file_due() -> int:

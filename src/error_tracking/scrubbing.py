@@ -84,7 +84,22 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         rf"\1 {FILTERED}",
     ),
     (
-        ("akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox", "sk_", "rk_", "pk_", "aiza", "sk-"),
+        (
+            "akia",
+            "asia",
+            "ghp_",
+            "gho_",
+            "ghu_",
+            "ghs_",
+            "ghr_",
+            "github_pat_",
+            "xox",
+            "sk_",
+            "rk_",
+            "pk_",
+            "aiza",
+            "sk-",
+        ),
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abprs]-[\w-]{10,250}|"
             r"[srp]k_(?:live|test)_\w{10,250}|sk-[\w-]{20,250}|AIza[\w-]{30,60})",
@@ -224,7 +239,9 @@ class Scrubber:
 
         *kwargs* are what the matched route took out of the path (FAULTS V04).
         """
-        secret = {str(value) for name, value in (kwargs or {}).items() if type(value) is str and self.is_secret_key(name)}
+        secret = {
+            str(value) for name, value in (kwargs or {}).items() if type(value) is str and self.is_secret_key(name)
+        }
         segments = [
             FILTERED if segment in secret or (_SEGMENT.match(segment) and not _UUID.match(segment)) else segment
             for segment in clean_line(path, 2_000).split("/")

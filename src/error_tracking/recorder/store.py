@@ -201,7 +201,9 @@ class _Batch:
 
     def add_totals(self) -> None:
         """Add to the totals of each hour, environment, kind and status."""
-        counts = Counter((_hour(event), event.environment[:50], event.error_type, event.status_code) for event in self.events)
+        counts = Counter(
+            (_hour(event), event.environment[:50], event.error_type, event.status_code) for event in self.events
+        )
         names = ("hour", "environment", "error_type", "status_code")
         rows = [HourlyTotal(**dict(zip(names, key, strict=True))) for key in sorted(counts)]
         HourlyTotal.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
@@ -224,7 +226,9 @@ class _Batch:
             for pk, day in days
             if GroupClient.objects.using(self.alias).filter(group_id=pk, day=day).count() >= CLIENTS_PER_DAY
         }
-        rows = [GroupClient(group_id=pk, day=day, hash=value) for pk, day, value in sorted(wanted) if (pk, day) not in full]
+        rows = [
+            GroupClient(group_id=pk, day=day, hash=value) for pk, day, value in sorted(wanted) if (pk, day) not in full
+        ]
         GroupClient.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
 
     def add_releases(self) -> None:
