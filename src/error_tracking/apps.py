@@ -15,8 +15,7 @@ class ErrorTrackingConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks and connect to Django; starts no thread and reads no table."""
-        from . import checks, middleware, tasks  # noqa: PLC0415  models are loaded only now
+        from . import checks, middleware  # noqa: PLC0415  models are loaded only now
 
         checks.register()
         middleware.install()
-        assert tasks.create_bug_task  # noqa: S101  imported so that a Celery worker knows it

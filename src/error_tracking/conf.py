@@ -186,7 +186,7 @@ def _fits(value: object, expected: Any) -> bool:  # noqa: ANN401  a type express
         return any(value == option and type(value) is type(option) for option in typing.get_args(expected))
     if origin in {list, tuple}:
         item = typing.get_args(expected)[0]
-        return isinstance(value, origin) and all(_fits(each, item) for each in value)  # type: ignore[arg-type, attr-defined]
+        return isinstance(value, origin) and all(_fits(each, item) for each in value)
     if expected is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, expected)
@@ -200,7 +200,8 @@ def _in_words(expected: Any) -> str:  # noqa: ANN401
         return " or ".join(repr(option) for option in typing.get_args(expected))
     if origin in {list, tuple}:
         return f"a list of {_in_words(typing.get_args(expected)[0])}"
-    return {"NoneType": "None", "Path": "a Path"}.get(expected.__name__, expected.__name__)
+    name: str = expected.__name__
+    return {"NoneType": "None", "Path": "a Path"}.get(name, name)
 
 
 def _reset(*, setting: str, **_kwargs: object) -> None:

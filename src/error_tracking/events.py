@@ -152,7 +152,12 @@ class Event:
 
 
 def _encode(event: Event) -> bytes:
-    return json.dumps(dataclasses.asdict(event), ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(event, default=_fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _fields(value: Event | ExceptionInfo | Frame) -> dict[str, Any]:
+    """Return the fields of *value* by name; ``dataclasses.asdict`` would copy each of them deeply."""
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def _exception_from(raw: dict[str, Any]) -> ExceptionInfo:

@@ -197,7 +197,7 @@ def retry_delay(attempt: int, *, retry_after: float | None = None) -> float:
         raise ValueError(msg)
     if retry_after is not None:
         return retry_after
-    delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 20))
+    delay = float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 20)))
     return delay * random.uniform(1.0, 1.1)  # noqa: S311  jitter, no secret
 
 

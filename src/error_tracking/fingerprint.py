@@ -22,24 +22,24 @@ FINGERPRINT_CHARS = 32
 UNRESOLVED = ""
 
 _SEGMENT_RULES = (
-    (re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.I), "{uuid}"),
-    (re.compile(r"^[^@\s]{1,64}@[^@\s]{1,190}\.[a-z]{2,24}$", re.I), "{email}"),
+    (re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE), "{uuid}"),
+    (re.compile(r"^[^@\s]{1,64}@[^@\s]{1,190}\.[a-z]{2,24}$", re.IGNORECASE), "{email}"),
     (re.compile(r"^\d{4}-\d{2}-\d{2}$"), "{date}"),
     (re.compile(r"^[-+]?\d{1,40}$"), "{id}"),
-    (re.compile(r"^(?=.*\d)[0-9a-f]{12,128}$", re.I), "{hash}"),
+    (re.compile(r"^(?=.*\d)[0-9a-f]{12,128}$", re.IGNORECASE), "{hash}"),
     (re.compile(r"^(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_=-]{20,256}$"), "{token}"),
 )
 
 # Specific before general: what a later rule would cut to pieces is named first.
 _TEXT_RULES = (
-    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I), "{uuid}"),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE), "{uuid}"),
     (re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"), "{email}"),
-    (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s'\"<>]{1,500}", re.I), "{url}"),
+    (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s'\"<>]{1,500}", re.IGNORECASE), "{url}"),
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "{ip}"),
     (re.compile(r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"), "{date}"),
-    (re.compile(r"\b0x[0-9a-f]{1,32}\b", re.I), "{hex}"),
+    (re.compile(r"\b0x[0-9a-f]{1,32}\b", re.IGNORECASE), "{hex}"),
     (re.compile(r"'[^'\n]{0,200}'|\"[^\"\n]{0,200}\""), "{value}"),
-    (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,128}\b", re.I), "{hex}"),
+    (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,128}\b", re.IGNORECASE), "{hex}"),
     (re.compile(r"\d{1,40}(?:\.\d{1,40})?"), "{number}"),
 )
 
@@ -49,7 +49,7 @@ _NAMED_GROUP = re.compile(r"\(\?P<(\w{1,60})>")
 
 def normalize_path(path: str) -> str:
     """Return *path* with the parts that differ per object named: ``/pets/123/`` → ``/pets/{id}/``."""
-    path = re.sub(r"^[a-z][a-z0-9+.-]{0,20}://[^/?#]*", "", path[:4_000], flags=re.I)
+    path = re.sub(r"^[a-z][a-z0-9+.-]{0,20}://[^/?#]*", "", path[:4_000], flags=re.IGNORECASE)
     path = re.split(r"[?#]", path, maxsplit=1)[0] or "/"
     return "/".join(_normalize_segment(segment) for segment in path.split("/"))
 

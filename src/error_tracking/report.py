@@ -152,7 +152,7 @@ def _in_app_frames(stacktrace: Any) -> tuple[tuple[str, int, str, str], ...]:  #
 
 def code(text: str) -> str:
     """Return outside *text* as a code span on one line, from which no Markdown breaks out (FAULTS X16)."""
-    text = clean_line(text, 300) or "–"
+    text = clean_line(text, 300) or "-"
     run = max((len(match) for match in re.findall(r"`+", text)), default=0)
     ticks = "`" * (run + 1)
     pad = " " if text[0] == "`" or text[-1] == "`" else ""
@@ -210,7 +210,7 @@ def markdown(report: BugReport) -> str:
         *([f"- Likely place: {code(f'{where[0]}:{where[1]} in {where[2]}')}"] if where else []),
         f"- Environment: {code(report.environment)}",
         *([f"- First release: {code(report.first_release)}"] if report.first_release else []),
-        f"- Seen: {report.count} times, first {report.first_seen or '–'}, last {report.last_seen or '–'}",
+        f"- Seen: {report.count} times, first {report.first_seen or '-'}, last {report.last_seen or '-'}",
         f"- Fingerprint: {code(report.fingerprint)}",
     ]
     parts = ["## What happens", "", *facts, ""]

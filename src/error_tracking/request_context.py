@@ -158,7 +158,7 @@ def _body(request: HttpRequest) -> Any:  # noqa: ANN401  JSON
         hidden = _sensitive_names(request)
         form = {name: post.getlist(name) for name in list(post)[:50]}
         flat = {name: values[0] if len(values) == 1 else values for name, values in form.items()}
-        if hidden is True:
+        if hidden is None:
             return dict.fromkeys(scrubber.tree(flat), FILTERED)
         return scrubber.tree({name: FILTERED if name in hidden else value for name, value in flat.items()})
     raw = request.__dict__.get("_body")
@@ -172,10 +172,10 @@ def _body(request: HttpRequest) -> Any:  # noqa: ANN401  JSON
         return FAILED
 
 
-def _sensitive_names(request: HttpRequest) -> frozenset[str] | bool:
-    """Return the names of ``sensitive_post_parameters``; True for all of them (FAULTS V06)."""
+def _sensitive_names(request: HttpRequest) -> frozenset[str] | None:
+    """Return the names of ``sensitive_post_parameters``; None for all of them (FAULTS V06)."""
     names = getattr(request, "sensitive_post_parameters", ())
-    return True if names == "__ALL__" else frozenset(names)
+    return None if names == "__ALL__" else frozenset(names)
 
 
 def _files(request: HttpRequest) -> list[dict[str, Any]]:

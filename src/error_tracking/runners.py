@@ -96,7 +96,9 @@ def run_due() -> None:
         return
     if runner == "inline":
         file_due()
-    elif runner == "thread" or not all([_publish(pk) for pk in bugs]):
+        return
+    published = [_publish(pk) for pk in bugs] if runner == "celery" else [False]
+    if not all(published):
         _filer.start()
 
 
@@ -125,7 +127,7 @@ def wait(timeout: float) -> bool:
 
 
 def _reset() -> None:
-    """A forked child has no thread of its parent's."""
+    """Start anew in a forked child, which has no thread of its parent's."""
     global _filer  # noqa: PLW0603  one filer per process
     _filer = FilerThread()
 

@@ -64,7 +64,7 @@ _KEY_PARTS = (
     "dsn",
     "connection_string",
 )
-_SECRET_WORDS = (
+_HIDDEN_NAMES = (
     r"pass(?:word|wd|code|phrase)?|pwd|secret|token|api[_-]?key|apikey|auth(?:orization)?|credential|"
     r"session(?:id)?|csrf\w{0,20}|signature|otp|pin|cvv|cvc|jwt|dsn|private[_-]?key|access[_-]?key"
 )
@@ -80,7 +80,7 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (("eyJ",), re.compile(r"\beyJ[\w-]{5,2000}\.[\w-]{2,4000}(?:\.[\w-]{0,1000})?"), FILTERED),
     (
         ("bearer ", "basic ", "token "),
-        re.compile(r"\b(bearer|basic|token)\s{1,3}(?=[\w.~+/=-]{0,200}[\d=._-])[\w.~+/=-]{8,2000}", re.I),
+        re.compile(r"\b(bearer|basic|token)\s{1,3}(?=[\w.~+/=-]{0,200}[\d=._-])[\w.~+/=-]{8,2000}", re.IGNORECASE),
         rf"\1 {FILTERED}",
     ),
     (
@@ -109,18 +109,18 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (
         ("=", ":"),
         re.compile(
-            rf"(?P<key>(?:\b|_)(?:{_SECRET_WORDS})['\"]?\s{{0,3}}[=:]\s{{0,3}})"
+            rf"(?P<key>(?:\b|_)(?:{_HIDDEN_NAMES})['\"]?\s{{0,3}}[=:]\s{{0,3}})"
             r"(?!\s)(?:\"[^\"\n]{1,500}\"|'[^'\n]{1,500}'|[^\s,;&'\"\[\]{}()]{1,500})",
-            re.I,
+            re.IGNORECASE,
         ),
         rf"\g<key>{FILTERED}",
     ),
     (("@",), re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b"), "[email]"),
 )
-_SECRET_HINT = re.compile(r"pass|pwd|secret|token|api|auth|cred|sess|csrf|sign|otp|pin|cvv|cvc|jwt|dsn|key", re.I)
+_SECRET_HINT = re.compile(r"pass|pwd|secret|token|api|auth|cred|sess|csrf|sign|otp|pin|cvv|cvc|jwt|dsn|key")
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 _SEGMENT = re.compile(r"^(?=.*\d)(?=.*[A-Za-z])[\w=~.-]{20,400}$")
-_UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.I)
+_UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LUHN = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
@@ -197,7 +197,7 @@ class Scrubber:
         if kind is str:
             return self.text(value)  # type: ignore[arg-type]
         if kind is int:
-            return value if abs(value) < MAX_SAFE_INT else _big_int(value)  # type: ignore[arg-type, operator]
+            return value if abs(value) < MAX_SAFE_INT else _big_int(value)  # type: ignore[arg-type]
         if kind is float:
             return value if math.isfinite(value) else str(value)  # type: ignore[arg-type]
         if kind in {decimal.Decimal, dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID}:

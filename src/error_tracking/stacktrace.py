@@ -79,7 +79,7 @@ def exceptions_from(exception: BaseException) -> tuple[ExceptionInfo, ...]:
     relation = ""
     while current is not None and id(current) not in seen and len(chain) < CHAIN_LENGTH:
         seen.add(id(current))
-        outer_frames = ()
+        outer_frames: tuple[Frame, ...] = ()
         while isinstance(current, BaseExceptionGroup) and len(current.exceptions) == 1:
             outer_frames = (*outer_frames, *frames_from(current.__traceback__))
             current = current.exceptions[0]

@@ -42,7 +42,7 @@ if shared_task is None:
 
 else:
 
-    @shared_task(
+    @shared_task(  # type: ignore[untyped-decorator]
         bind=True,
         name="error_tracking.create_bug_task",
         ignore_result=True,
@@ -54,7 +54,7 @@ else:
         """File the bug with this primary key; a database that is away is tried again, the outbox does the rest."""
         try:
             return run(known_bug_id)
-        except Exception as error:  # noqa: BLE001  whatever failed, the row in the outbox is still there
+        except Exception as error:
             raise self.retry(exc=error) from error
 
 

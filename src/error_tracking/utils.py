@@ -6,11 +6,14 @@ A leaf: imports nothing of ours and knows nothing of errors or bugs.
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import re
 import time
 import uuid
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 UNPRINTABLE = "<unprintable>"
 

@@ -79,5 +79,5 @@ class SoftDeleteModel(models.Model):
 
     def restore(self) -> None:
         """Bring this row back."""
-        type(self)._base_manager.using(self._state.db).filter(pk=self.pk).restore()
+        SoftDeleteQuerySet(type(self), using=self._state.db).filter(pk=self.pk).restore()
         self.refresh_from_db(fields=["is_deleted", "deleted_at"])

@@ -7,7 +7,6 @@ QuerySet, each one conditional UPDATE.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,10 @@ from .filing import Filing
 from .sequence import Sequence
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable
+
+    from django.dispatch import Signal
 
 
 def format_bug_id(number: int, prefix: str) -> str:
@@ -202,7 +204,7 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
 
     def save(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Django's signature
         """Save; a new bug gets its number, its bug id and its environment."""
-        if self.number is not None:
+        if self.bug_id:
             super().save(*args, **kwargs)
             return
         alias = kwargs.get("using") or write_alias(KnownBug)
@@ -214,7 +216,7 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
             try:
                 super().save(*args, **kwargs)
             except BaseException:
-                self.number, self.bug_id = None, ""  # type: ignore[assignment]  unsaved again, as before the call
+                self.bug_id = ""  # unsaved again, as before the call
                 raise
 
     @classmethod
@@ -327,7 +329,7 @@ def count_for_bugs(alias: str, added: dict[int, tuple[int, dt.datetime]]) -> Non
         rows.filter(models.Q(last_occurrence=None) | models.Q(last_occurrence__lt=last)).update(last_occurrence=last)
 
 
-_SIGNALS = {
+_SIGNALS: dict[str, Signal] = {
     KnownBug.Status.RESOLVED: signals.bug_resolved,
     Activity.Verb.REGRESSED: signals.bug_regressed,
 }

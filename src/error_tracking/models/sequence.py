@@ -35,6 +35,6 @@ class Sequence(models.Model):
             rows = cls.objects.using(alias).filter(name=name)
             step = Greatest(F("value"), models.Value(floor)) + 1
             if not rows.update(value=step):
-                cls.objects.using(alias).bulk_create([cls(name=name, value=0)], ignore_conflicts=True)
+                Sequence.objects.using(alias).bulk_create([Sequence(name=name, value=0)], ignore_conflicts=True)
                 rows.update(value=step)
-            return rows.values_list("value", flat=True).get()
+            return int(rows.values_list("value", flat=True).get())

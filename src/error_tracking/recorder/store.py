@@ -10,7 +10,6 @@ the order of their keys, so that two writers cannot deadlock.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import os
 import uuid
 from collections import Counter
@@ -37,6 +36,7 @@ from error_tracking.models.known_bug import count_for_bugs
 from error_tracking.utils import hour_of
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
 
     from error_tracking.events import Event

@@ -190,7 +190,7 @@ def _event_from(journal: MemoryJournal, payload: bytes) -> Event | None:
 
 
 def is_passing(error: Exception) -> bool:
-    """Return whether trying the same again may help: a lock, a deadlock, a server that is away, a table not there yet."""
+    """Return whether trying again may help: a lock, a deadlock, a server that is away, a table not there yet."""
     name = type(error).__name__
     return name in {"OperationalError", "InterfaceError", "ProgrammingError"}
 

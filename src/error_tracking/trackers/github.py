@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import signal
-import subprocess  # noqa: S404  gh is a program
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 from error_tracking.exceptions import TrackerError
