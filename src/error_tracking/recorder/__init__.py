@@ -17,7 +17,7 @@ from error_tracking.models.base import write_alias
 from . import store as storage
 from . import writer
 
-__all__ = ["flush", "is_started", "start", "submit"]
+__all__ = ["flush", "is_started", "start", "submit", "sweep_soon"]
 
 FLUSH_SECONDS = 10.0
 
@@ -54,6 +54,14 @@ def start() -> None:
     """Start this process's writer, so that it knows the open bugs before the first error."""
     if conf.get_settings().RECORDER == "thread" and not testing.is_test_environment():
         writer.get_writer().start()
+
+
+def sweep_soon() -> None:
+    """Have the gate and the outbox looked at now, by the writer and not by the caller's request."""
+    if conf.get_settings().RECORDER == "immediate":
+        writer.tick()
+    elif not testing.is_test_environment():
+        writer.get_writer().sweep_soon()
 
 
 def flush(timeout: float = FLUSH_SECONDS) -> bool:

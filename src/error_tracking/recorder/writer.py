@@ -89,6 +89,13 @@ class Writer:
                 self._wake.wait(left)
         return runners.wait(max(0.0, deadline - time.monotonic()))
 
+    def sweep_soon(self) -> None:
+        """Have the thread look at the gate and the outbox without waiting for its time."""
+        with self._wake:
+            self._next_tick = 0.0
+            self._wake.notify_all()
+        self.start()
+
     def stop(self, timeout: float = EXIT_SECONDS) -> None:
         """Store what waits, within *timeout* seconds, and end the thread; runs at exit."""
         thread = self._thread

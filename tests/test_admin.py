@@ -1,0 +1,250 @@
+"""The admin: specified lists and actions, read-only evidence, no markup from outside, few queries."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.urls import reverse
+
+from error_tracking import recorder
+from error_tracking.admin import link_to
+from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
+from tests.factories import make_event
+
+EVIL = "<script>alert(1)</script>"
+
+
+def url(model, page="changelist", *args):
+    return reverse(f"admin:error_tracking_{model}_{page}", args=args)
+
+
+def staff(client, *permissions):
+    user = User.objects.create_user("ada", password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+    return client
+
+
+def act(client, model, action, *rows, **data):
+    data = {"action": action, "_selected_action": [row.pk for row in rows], **data}
+    return client.post(url(model), data, follow=True)
+
+
+@pytest.fixture
+def held(immediate, configure):
+    """Record events that no bug is made of by itself."""
+    configure(AUTO_CREATE_BUGS=False)
+
+
+def record(**values):
+    event = make_event(**values)
+    recorder.submit(event)
+    return ErrorLog.objects.get(event_id=event.event_id)
+
+
+@pytest.mark.parametrize("model", ["errorlog", "knownbug", "errorgroup", "dashboard"])
+def test_pages_work_with_no_data(admin_client, immediate, model):
+    assert admin_client.get(url(model)).status_code == 200
+
+
+@pytest.mark.parametrize("model", ["errorlog", "knownbug", "errorgroup"])
+def test_lists_and_pages_work_with_data(admin_client, immediate, model):
+    record()
+    text = admin_client.get(url(model)).text
+    assert "ValueError in shop.pay" in text or "/pay/{id}/" in text
+    pk = {"errorlog": ErrorLog, "knownbug": KnownBug, "errorgroup": ErrorGroup}[model].objects.get().pk
+    assert admin_client.get(url(model, "change", pk)).status_code == 200
+
+
+def test_text_from_outside_never_becomes_markup(admin_client, immediate):
+    """FAULTS A01."""
+    log = record(title=EVIL, user_agent=EVIL, url=f"javascript:alert('{EVIL}')", request={"body": {"x": EVIL}})
+    bug = KnownBug.objects.get()
+    pages = [url("errorlog"), url("errorlog", "change", log.pk), url("knownbug"), url("knownbug", "change", bug.pk)]
+    for page in [*pages, url("dashboard"), url("errorgroup")]:
+        text = admin_client.get(page).text
+        assert EVIL not in text, page
+        assert 'href="javascript' not in text, page
+
+
+@pytest.mark.parametrize(("address", "is_link"), [("https://x.example/", True), ("javascript:alert(1)", False)])
+def test_only_http_addresses_become_links(address, is_link):
+    """FAULTS A02."""
+    assert ("<a href" in str(link_to(address))) is is_link
+
+
+def test_error_logs_are_read_only(admin_client, immediate):
+    """FAULTS A05, A07."""
+    log = record()
+    assert admin_client.get(url("errorlog", "add")).status_code == 403
+    assert admin_client.post(url("errorlog", "change", log.pk), {"method": "PUT"}).status_code == 403
+    assert admin_client.post(url("errorlog", "delete", log.pk), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("model", ["errorlog", "knownbug", "errorgroup", "dashboard"])
+def test_number_of_queries_does_not_grow_with_the_rows(admin_client, immediate, model, django_assert_max_num_queries):
+    """FAULTS A06."""
+    for number in range(15):
+        record(fingerprint=f"{number:032d}", title=f"Error {number}")
+    with django_assert_max_num_queries(18):
+        admin_client.get(url(model))
+
+
+def test_list_of_error_logs_leaves_tracebacks_in_the_database(admin_client, immediate, django_assert_max_num_queries):
+    """FAULTS A06."""
+    record(traceback="a long one")
+    with django_assert_max_num_queries(18) as queries:
+        admin_client.get(url("errorlog"))
+    assert not any('"traceback"' in query["sql"] for query in queries)
+
+
+def test_error_stats_are_above_the_list_of_error_logs(admin_client, immediate):
+    record()
+    record()
+    stats = admin_client.get(url("errorlog")).context["error_stats"]
+    assert stats["last_24_hours"] == stats["last_7_days"] == 2
+    assert stats["by_kind"] == {"exception": 2}
+    assert stats["open_bugs"] == 1
+
+
+def test_search_finds_a_reference(admin_client, immediate):
+    log = record()
+    response = admin_client.get(url("errorlog"), {"q": log.reference})
+    assert response.context["cl"].result_count == 1
+    assert admin_client.get(url("errorlog"), {"q": "nothing-such"}).context["cl"].result_count == 0
+
+
+def test_action_makes_one_bug_of_many_error_logs(admin_client, held):
+    first, second = record(), record()
+    text = act(admin_client, "errorlog", "create_bug", first, second).text
+    bug = KnownBug.objects.get()
+    assert f"New bug: {bug.bug_id}" in text
+    assert bug.occurrence_count == 2
+    assert Filing.objects.get(bug=bug).state == "filed"
+    assert "There is a bug already" in act(admin_client, "errorlog", "create_bug", first).text
+    assert KnownBug.objects.count() == 1
+
+
+def test_action_to_make_a_bug_needs_its_permission(client, held):
+    """FAULTS A05."""
+    log = record()
+    act(staff(client, "view_errorlog"), "errorlog", "create_bug", log)
+    assert not KnownBug.objects.exists()
+
+
+def test_mark_resolved_and_open_again(admin_client, immediate):
+    record()
+    bug = KnownBug.objects.get()
+    assert "1 bug resolved" in act(admin_client, "knownbug", "mark_resolved", bug).text
+    bug.refresh_from_db()
+    assert bug.is_resolved
+    assert bug.activities.get(verb="resolved").by == "admin"
+    act(admin_client, "knownbug", "reopen", bug)
+    bug.refresh_from_db()
+    assert bug.status == "open"
+    act(admin_client, "knownbug", "mute", bug)
+    bug.refresh_from_db()
+    assert bug.status == "muted"
+
+
+def test_mark_resolved_needs_the_permission_to_change(client, immediate):
+    record()
+    bug = KnownBug.objects.get()
+    act(staff(client, "view_knownbug"), "knownbug", "mark_resolved", bug)
+    bug.refresh_from_db()
+    assert not bug.is_resolved
+
+
+def test_issue_without_a_repository_says_what_to_set(admin_client, immediate):
+    record()
+    text = act(admin_client, "knownbug", "create_github_issue", KnownBug.objects.get()).text
+    assert "GITHUB_REPO" in text
+
+
+def test_issue_is_asked_for_and_made_by_the_outbox(admin_client, immediate, configure, monkeypatch):
+    record()
+    bug = KnownBug.objects.get()
+    configure(GITHUB_REPO="acme/shop")
+    monkeypatch.setenv("PATH", "")
+    text = act(admin_client, "knownbug", "create_github_issue", bug).text
+    assert "1 issue is being created" in text
+    row = Filing.objects.get(bug=bug, tracker="github")
+    assert "gh command is not installed" in row.reason
+    assert "gh command is not installed" in admin_client.get(url("knownbug", "change", bug.pk)).text
+    assert "gh command is not installed" in admin_client.get(url("dashboard")).text
+
+
+def test_issue_that_is_there_is_not_asked_for_again(admin_client, immediate, configure):
+    record()
+    KnownBug.objects.update(github_issue_number=7, github_issue_url="https://github.com/acme/shop/issues/7")
+    configure(GITHUB_REPO="acme/shop")
+    text = act(admin_client, "knownbug", "create_github_issue", KnownBug.objects.get()).text
+    assert "All have an issue" in text
+    assert 'href="https://github.com/acme/shop/issues/7"' in text
+
+
+def test_filing_needs_its_own_permission(client, immediate, configure):
+    """FAULTS A05."""
+    record()
+    configure(GITHUB_REPO="acme/shop")
+    act(staff(client, "view_knownbug", "change_knownbug"), "knownbug", "create_github_issue", KnownBug.objects.get())
+    assert not Filing.objects.filter(tracker="github").exists()
+
+
+def test_deleting_is_soft_and_can_be_undone(admin_client, immediate):
+    """FAULTS A07."""
+    record()
+    bug = KnownBug.objects.get()
+    assert "Are you sure" in admin_client.get(url("knownbug", "delete", bug.pk)).text
+    admin_client.post(url("knownbug", "delete", bug.pk), {"post": "yes"})
+    assert not KnownBug.objects.exists()
+    assert KnownBug.all_objects.get().is_deleted
+    assert admin_client.get(url("knownbug")).context["cl"].result_count == 0
+    assert bug.title in admin_client.get(url("knownbug"), {"deleted": "yes"}).text
+    record()
+    assert KnownBug.all_objects.count() == 1
+    data = {"action": "restore", "_selected_action": [bug.pk]}
+    admin_client.post(url("knownbug") + "?deleted=yes", data)
+    assert KnownBug.objects.get() == bug
+
+
+def test_deleting_many_is_soft(admin_client, immediate):
+    record()
+    act(admin_client, "knownbug", "delete_selected", KnownBug.objects.get(), post="yes")
+    assert not KnownBug.objects.exists()
+    assert KnownBug.all_objects.count() == 1
+
+
+def test_people_can_edit_words_but_not_counts(admin_client, immediate):
+    record()
+    bug = KnownBug.objects.get()
+    page = admin_client.get(url("knownbug", "change", bug.pk))
+    data = {
+        "title": "A better title",
+        "severity": "critical",
+        "description": "",
+        "public_message": "We are on it",
+        "assignee": "",
+        "status": "resolved",
+        "occurrence_count": "99",
+    }
+    for formset in page.context["inline_admin_formsets"]:
+        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    admin_client.post(url("knownbug", "change", bug.pk), data)
+    bug.refresh_from_db()
+    assert (bug.title, bug.severity, bug.public_message) == ("A better title", "critical", "We are on it")
+    assert (bug.status, bug.occurrence_count) == ("open", 1)
+
+
+def test_user_is_shown_without_being_read(admin_client, immediate):
+    """FAULTS S05: the user may be gone."""
+    log = record(user_id="12345", user_label="gone")
+    assert "gone (12345)" in admin_client.get(url("errorlog", "change", log.pk)).text
+
+
+def test_dashboard_needs_its_permission(client, immediate):
+    """FAULTS A05."""
+    assert staff(client, "view_errorlog").get(url("dashboard")).status_code == 403
+    user = User.objects.get()
+    user.user_permissions.set(Permission.objects.filter(codename="view_dashboard"))
+    assert client.get(url("dashboard")).status_code == 200
