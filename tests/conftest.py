@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 
 import pytest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 
 from error_tracking import error_pages, filing, known, testing
 from error_tracking.recorder import writer
@@ -62,6 +64,16 @@ def configure(settings):
 def immediate(configure, db):
     """Write each event before the response goes out, and file bugs at once."""
     configure(RECORDER="immediate", RUNNER="inline")
+
+
+@pytest.fixture
+def kept_connections():
+    """Leave connections alone at the borders of a request, as Django's test client does."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture

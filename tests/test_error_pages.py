@@ -215,7 +215,7 @@ def test_page_is_rendered_once_per_variant(outbox):
     assert error_pages._rendered.cache_info().misses == 1
 
 
-def test_closing_the_replaced_response_closes_what_it_held(outbox):
+def test_closing_the_replaced_response_closes_what_it_held(kept_connections, outbox):
     """FAULTS P11."""
     closed = []
 

@@ -364,10 +364,9 @@ class KnownBugAdmin(_ModelAdmin):
             filing.request(bug, is_retry=True)
         recorder.sweep_soon()
         count = len(wanted)
-        text = ngettext("%d issue is being created.", "%d issues are being created.", count) % count
-        self._tell(
-            request, f"{text} {_('The page of the bug shows how far it is.')}" if count else _("All have an issue.")
-        )
+        asked = ngettext("%d issue is being created.", "%d issues are being created.", count) % count
+        how = _("The page of the bug shows how far it is.")
+        self._tell(request, f"{asked} {how}" if count else _("All have an issue."))
 
     @staticmethod
     def _bugs(queryset: QuerySet[Any]) -> Any:  # noqa: ANN401  KnownBugQuerySet, which Django's signature hides
