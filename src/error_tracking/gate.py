@@ -67,10 +67,10 @@ def _at_threshold(group: ErrorGroup, threshold: int) -> Decision:
 
 
 def sweep() -> int:
-    """Decide on the groups that wait, newest first; return how many became bugs."""
+    """Decide on the groups seen last that wait, in the order they appeared; return how many became bugs."""
     made = 0
     waiting = ErrorGroup.objects.undecided(conf.get_settings().environment).order_by("-last_seen")
-    for group in waiting[:SWEEP_GROUPS]:
+    for group in sorted(waiting[:SWEEP_GROUPS], key=lambda each: (each.first_seen, each.pk)):
         decision = decide(group, clients_of(group) if group.is_client_error and group.has_evidence else 0)
         if decision.is_bug:
             made += open_bug(group)[1]

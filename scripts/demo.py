@@ -1,0 +1,322 @@
+"""
+Starts the example, sends it requests that fail, and shows what became of them.
+
+Goes on serving until it is stopped; with --once (or ONCE=1) it ends with
+status 0, or 1 when anything expected is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "example"
+TIMES = 3
+START_SECONDS = 30.0
+WAIT_SECONDS = 30.0
+FORM = {"amount": "12", "password": "not-to-be-stored", "card_number": "4111 1111 1111 1111"}
+
+
+@dataclasses.dataclass
+class Row:
+    """One kind of failure: what was sent, and what is there now."""
+
+    name: str
+    sent: int
+    statuses: list[int]
+    added: int
+    seen: int
+    bug: str
+    why_not: str
+    file: str
+    issue: str
+    problems: list[str]
+
+
+def fail(message: str) -> None:
+    """End with *message* and status 2: the demonstration itself could not run."""
+    sys.stderr.write(f"{message}\n")
+    sys.exit(2)
+
+
+def set_up_django() -> None:
+    """Make the example's models usable here."""
+    sys.path.insert(0, str(EXAMPLE))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+    import django  # noqa: PLC0415  after the settings are named
+
+    django.setup()
+
+
+def migrate() -> None:
+    """Make both databases and the demonstration's user."""
+    from django.contrib.auth.models import User  # noqa: PLC0415
+    from django.core.management import call_command  # noqa: PLC0415
+
+    for database in ("default", "error_tracking"):
+        call_command("migrate", database=database, verbosity=0)
+    if not User.objects.filter(username="admin").exists():
+        User.objects.create_superuser("admin", "", "admin")
+
+
+def free_port(wanted: int | None) -> int:
+    """Return *wanted*, or the first free port from 8000 on."""
+    for port in [wanted] if wanted else range(8000, 8050):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    fail(f"Port {wanted} is taken: choose another with --port." if wanted else "No port from 8000 to 8049 is free.")
+    raise AssertionError
+
+
+@contextlib.contextmanager
+def server(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the example's server for as long as the block takes."""
+    command = [sys.executable, "manage.py", "runserver", "--noreload", "--insecure", f"127.0.0.1:{port}"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=EXAMPLE, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while request(port, "/")[0] != 200:  # noqa: PLR2004  it answers
+            if process.poll() is not None or time.monotonic() > deadline:
+                fail(f"The example's server did not start. The end of its log:\n{log.read_text()[-2_000:]}")
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(15)
+        if process.poll() is None:
+            process.kill()
+
+
+def request(port: int, path: str, method: str = "GET", *, is_api: bool = False) -> tuple[int, str]:
+    """Send one request as a browser or an API client does; return status and body, status 0 for no answer."""
+    base = f"http://127.0.0.1:{port}"
+    accept = "application/json" if is_api else "text/html,application/xhtml+xml"
+    headers = {"Accept": accept, "Origin": base} if method == "POST" else {"Accept": accept}
+    body = urlencode(FORM).encode() if method == "POST" else None
+    try:
+        with urllib.request.urlopen(  # noqa: S310  http, to this machine
+            urllib.request.Request(base + path, data=body, headers=headers, method=method),  # noqa: S310
+            timeout=20,
+        ) as response:
+            status = response.status
+            try:
+                return status, response.read().decode(errors="replace")
+            except (OSError, ValueError, EOFError):
+                return status, ""
+            except Exception as error:  # noqa: BLE001  a body cut off half-way is what one of them is about
+                return status, str(error)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode(errors="replace")
+    except OSError:
+        return 0, ""
+
+
+def groups_by_name() -> dict[str, Any]:
+    """Return the group of each kind of failure that has one."""
+    from error_tracking.models import ErrorGroup  # noqa: PLC0415
+
+    known = {
+        "Exception": {"title": "ValueError in shop.views.exception"},
+        "Nested cause": {"title": "RuntimeError in shop.views.nested"},
+        "Async view": {"title": "TimeoutError in shop.views.asynchronous"},
+        "View without answer": {"title__startswith": "ValueError", "route": "/zoo/nothing/"},
+        "Broken template": {"title__startswith": "ZeroDivisionError"},
+        "Streaming": {"title__contains": "in shop.views.streaming"},
+        "Returned 500": {"error_type": "http_5xx"},
+        "API": {"title": "KeyError in shop.views.api"},
+        "Checkout": {"title": "ConnectionError in shop.views.checkout"},
+        "CSRF": {"error_type": "csrf"},
+        "No such page": {"error_type": "http_4xx", "title__contains": "do not resolve"},
+        "Http404": {"error_type": "http_4xx", "title__contains": "/zoo/missing/"},
+        "Forbidden": {"error_type": "http_4xx", "title__contains": "/zoo/forbidden/"},
+        "Bad request": {"error_type": "http_4xx", "title__contains": "/zoo/suspicious/"},
+    }
+    rows = {name: ErrorGroup.objects.filter(**which).select_related("bug").first() for name, which in known.items()}
+    return {name: group for name, group in rows.items() if group is not None}
+
+
+def wait_until_settled(before: dict[str, int], times: int) -> None:
+    """Wait until everything sent is counted and what is due is filed, or the time is over."""
+    from error_tracking.models import Filing, KnownBug  # noqa: PLC0415
+
+    deadline = time.monotonic() + WAIT_SECONDS
+    expected = len(animals()) * times
+    while time.monotonic() < deadline:
+        counted = sum(group.times_seen - before.get(name, 0) for name, group in groups_by_name().items())
+        open_filings = Filing.objects.exclude(state__in=("filed", "failed")).count()
+        show_progress(f"{counted} of {expected} errors recorded, {open_filings} filings open")
+        wanted = sum(animal.is_bug for animal in animals())
+        if counted >= expected and not open_filings and KnownBug.objects.count() >= wanted:
+            break
+        time.sleep(0.3)
+    show_progress("")
+
+
+def show_progress(text: str) -> None:
+    """Show *text* in the place of the last one, on a terminal only."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.flush()
+
+
+def animals() -> list[Any]:
+    """Return the exhibits of the zoo."""
+    from shop.views import ANIMALS  # noqa: PLC0415
+
+    return ANIMALS
+
+
+def look(statuses: dict[str, list[int]], before: dict[str, int], times: int) -> list[Row]:
+    """Return what became of each kind of failure, with what is missing."""
+    from django.conf import settings  # noqa: PLC0415
+
+    from error_tracking import conf  # noqa: PLC0415
+
+    groups = groups_by_name()
+    folder = conf.get_settings().planning_dir
+    has_github = bool(settings.ERROR_TRACKING["GITHUB_REPO"])
+    rows = []
+    for animal in animals():
+        group = groups.get(animal.name)
+        bug = group.bug if group else None
+        seen = group.times_seen if group else 0
+        added = seen - before.get(animal.name, 0)
+        problems = []
+        if set(statuses[animal.name]) != {animal.status}:
+            problems.append(f"answered {statuses[animal.name]}, expected {animal.status}")
+        if added != times:
+            problems.append(f"{times} were sent, {added} were recorded")
+        if (bug is not None) is not animal.is_bug:
+            problems.append("became no bug" if animal.is_bug else "became a bug, which it should not")
+        if bug is not None and not (bug.file_name and (folder / bug.file_name).is_file()):
+            problems.append("has no bug file")
+        if bug is not None and has_github and not bug.github_issue_number:
+            problems.append("has no GitHub issue")
+        rows.append(
+            Row(
+                name=animal.name,
+                sent=times,
+                statuses=statuses[animal.name],
+                added=added,
+                seen=seen,
+                bug=bug.bug_id if bug else "",
+                why_not=group.verdict_reason if group and not bug else "",
+                file=bug.file_name if bug else "",
+                issue=(f"#{bug.github_issue_number}" if bug.github_issue_number else "-") if bug else "",
+                problems=problems,
+            ),
+        )
+    return rows
+
+
+def print_table(rows: list[Row]) -> None:
+    """Print the way of each failure: requests, group, bug, file, issue."""
+    heads = ("failure", "requests", "status", "seen", "bug", "file, or why there is no bug", "issue")
+    cells = [
+        (
+            row.name,
+            str(row.sent),
+            "/".join(map(str, sorted(set(row.statuses)))),
+            str(row.seen),
+            row.bug or "-",
+            row.file or row.why_not,
+            row.issue or "-",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[index]) for line in (heads, *cells)) for index in range(len(heads))]
+    for line in (heads, tuple("-" * width for width in widths), *cells):
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def main() -> int:
+    """Run the demonstration; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--once", action="store_true", default=os.environ.get("ONCE") in {"1", "true", "yes"})
+    parser.add_argument("--port", type=int, help="where to serve (default: the first free one from 8000 on)")
+    parser.add_argument("--times", type=int, default=TIMES, help=f"requests per failure (default: {TIMES})")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+    parser.add_argument("--fresh", action="store_true", help="forget what earlier demonstrations recorded")
+    options = parser.parse_args()
+    data = Path(os.environ.get("EXAMPLE_DATA_DIR", EXAMPLE))
+    if options.fresh:
+        for name in ("data", "planning"):
+            shutil.rmtree(data / name, ignore_errors=True)
+    set_up_django()
+    migrate()
+    before = {name: group.times_seen for name, group in groups_by_name().items()}
+    port = free_port(options.port)
+    with server(port, data / "data" / "server.log") as process:
+        statuses: dict[str, list[int]] = {}
+        for animal in animals():
+            show_progress(f"failing: {animal.name}")
+            statuses[animal.name] = [
+                request(port, animal.path, animal.method, is_api=animal.is_api)[0] for _ in range(options.times)
+            ]
+        wait_until_settled(before, options.times)
+        rows = look(statuses, before, options.times)
+        tell(rows, port, as_json=options.json)
+        problems = [f"{row.name}: {problem}" for row in rows for problem in row.problems]
+        for problem in problems:
+            sys.stderr.write(f"MISSING  {problem}\n")
+        if not options.once:
+            print("\nServing until you press Ctrl-C …", flush=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                process.wait()
+            print("\nStopped.")
+            return 0
+    return 1 if problems else 0
+
+
+def tell(rows: list[Row], port: int, *, as_json: bool) -> None:
+    """Print the table and where to look."""
+    from error_tracking import conf  # noqa: PLC0415
+
+    if as_json:
+        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+        return
+    base = f"http://127.0.0.1:{port}"
+    bugs = [row for row in rows if row.bug]
+    print_table(rows)
+    print(
+        f"\n{sum(row.sent for row in rows)} requests failed: {len({row.name for row in rows if row.seen})} groups, "
+        f"{len(bugs)} bugs, {sum(bool(row.file) for row in bugs)} bug files, "
+        f"{sum(row.issue.startswith('#') for row in bugs)} GitHub issues"
+        + ("" if conf.get_settings().GITHUB_REPO else " (no repository: set ERROR_TRACKING_GITHUB_REPO=owner/name)")
+    )
+    print(f"\nThe error zoo   {base}/")
+    print(
+        f"The dashboard   {base}/admin/error_tracking/dashboard/   log in as admin, password admin (demonstration only)"
+    )
+    if bugs:
+        path = conf.get_settings().planning_dir / bugs[0].file
+        print(f"A bug file      {os.path.relpath(path)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
