@@ -1,4 +1,4 @@
-"""A small GitHub on a Unix socket, which the real ``gh`` talks to: issues only, with failures on demand."""
+"""GitHub's issues as far as ``gh api`` needs them: a real HTTP server on a unix socket, for the real ``gh``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socketserver
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
@@ -14,139 +15,177 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-
-def need_gh():
-    """Skip the test when ``gh`` is not installed; fail it when it must be there."""
-    if shutil.which("gh") is None:
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            pytest.fail("gh is not installed")
-        pytest.skip("gh is not installed")
+REPO = "acme/shop"
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-
-
-def _body(handler):
-    """Return the request's body; gh sends what it reads from a pipe in chunks."""
-    if handler.headers.get("Transfer-Encoding") != "chunked":
-        return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-    parts = []
-    while size := int(handler.rfile.readline().split(b";")[0], 16):
-        parts.append(handler.rfile.read(size))
-        handler.rfile.readline()
-    handler.rfile.readline()
-    return b"".join(parts)
+def require_gh() -> None:
+    """Skip where gh is missing; fail there when REQUIRE_SERVICES=1."""
+    if shutil.which("gh"):
+        return
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        pytest.fail("gh is not installed")
+    pytest.skip("gh is not installed")
 
 
 class GitHubStub:
     """
-    A context manager; ``environment`` is what a process needs so that its ``gh`` talks to the stub.
+    A server that keeps issues in a list; a context manager.
 
-    ``issues`` are those that exist, oldest first; ``requests`` what was asked,
-    as (method, path, payload).
+    ``environment`` is what a process needs so that its ``gh`` talks to this
+    server and to nothing else. ``issues`` are the issues as GitHub shows them,
+    oldest first; ``requests`` are (method, path, payload) of every call.
     """
 
-    def __init__(self, folder: Path, repo: str = "acme/shop"):
-        need_gh()
-        self.folder = Path(folder)
+    def __init__(self, repo: str = REPO) -> None:
         self.repo = repo
         self.issues: list[dict] = []
         self.requests: list[tuple[str, str, object]] = []
         self.delay = 0.0
-        self.loses_answer = False
-        self.lock = threading.Lock()
-        self._failures: list[tuple[int, dict, dict]] = []
-
-    def fail_next(self, status, headers=None, message="stubbed", **body):
-        """Answer the next request with *status*; call it again for the one after."""
-        self._failures.append((status, headers or {}, {"message": message, **body}))
-
-    @property
-    def environment(self):
-        home = str(self.folder)
-        return {
-            "HOME": home,
-            "GH_CONFIG_DIR": str(self.folder / "config"),
-            "XDG_CONFIG_HOME": home,
-            "XDG_CACHE_HOME": home,
-            "XDG_STATE_HOME": home,
-            "GH_TOKEN": "ghp_stub",
+        self._failures: list[tuple[int, dict[str, str], object, bool]] = []
+        self._lock = threading.Lock()
+        # A short path: a unix socket's name has at most 107 bytes.
+        self._folder = Path(tempfile.mkdtemp(prefix="gh-"))
+        self.socket_path = self._folder / "api.sock"
+        (self._folder / "config").mkdir()
+        (self._folder / "config" / "config.yml").write_text(f"http_unix_socket: {self.socket_path}\n")
+        self.environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self._folder),
+            "GH_CONFIG_DIR": str(self._folder / "config"),
+            "XDG_CONFIG_HOME": str(self._folder / "config"),
+            "XDG_CACHE_HOME": str(self._folder / "cache"),
+            "XDG_STATE_HOME": str(self._folder / "state"),
+            "XDG_DATA_HOME": str(self._folder / "data"),
+            "GH_TOKEN": "made-up-token-of-the-tests",
         }
+        self._server: socketserver.ThreadingUnixStreamServer | None = None
 
-    def __enter__(self):
-        config = self.folder / "config"
-        config.mkdir(parents=True)
-        # A path in the working folder would be too long for a socket on some machines.
-        self._socket = Path("/tmp") / f"et-gh-{os.getpid()}-{id(self):x}.sock"
-        (config / "config.yml").write_text(f"http_unix_socket: {self._socket}\n")
-        stub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                stub._answer(self, None)
-
-            def do_POST(self):
-                body = _body(self)
-                stub._answer(self, json.loads(body))
-
-            def address_string(self):
-                return "stub"
-
-            def log_message(self, *_):
-                pass
-
-        self._server = _Server(str(self._socket), Handler)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    def __enter__(self) -> GitHubStub:
+        server = socketserver.ThreadingUnixStreamServer(str(self.socket_path), _Handler)
+        server.daemon_threads = True
+        server.block_on_close = False
+        server.stub = self
+        self._server = server
+        threading.Thread(target=server.serve_forever, args=(0.05,), name="github-stub", daemon=True).start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *exc_info: object) -> None:
+        assert self._server is not None
         self._server.shutdown()
         self._server.server_close()
-        self._socket.unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _answer(self, handler, payload):
-        with self.lock:
-            self.requests.append((handler.command, handler.path, payload))
-            failure = self._failures.pop(0) if self._failures else None
-            if failure:
-                status, headers, data = failure
-            else:
-                status, headers, data = self._work(handler, payload)
+    def fail_next(
+        self,
+        status: int,
+        headers: dict[str, str] | None = None,
+        *,
+        message: str = "made to fail",
+        errors: object = None,
+        after: bool = False,
+    ) -> None:
+        """
+        Answer the next call with *status*; status 0 hangs up without an answer.
+
+        With *after* the call does its work first: an issue is made, and only
+        the answer is lost.
+        """
+        body = {"message": message, **({"errors": errors} if errors else {})}
+        self._failures.append((status, headers or {}, body, after))
+
+    def add_issue(self, *, title: str = "an issue", body: str = "", labels: tuple = (), **extra: object) -> dict:
+        """Put an issue there, as somebody else would."""
+        with self._lock:
+            number = len(self.issues) + 1
+            issue = {
+                "number": number,
+                "title": title,
+                "body": body,
+                "labels": [{"name": name} for name in labels],
+                "state": "open",
+                "html_url": f"https://github.com/{self.repo}/issues/{number}",
+                **extra,
+            }
+            self.issues.append(issue)
+            return issue
+
+    def answer(self, method: str, target: str, payload: object) -> tuple[int, dict[str, str], object] | None:
+        self.requests.append((method, target, payload))
         if self.delay:
             time.sleep(self.delay)
-        if self.loses_answer and handler.command == "POST" and not failure:
-            self.loses_answer = False
-            handler.connection.close()
+        failure = self._failures.pop(0) if self._failures else None
+        if failure and not failure[3]:
+            return failure[:3] if failure[0] else None
+        answer = self._work(method, target, payload)
+        if failure:
+            return failure[:3] if failure[0] else None
+        return answer
+
+    def _work(self, method: str, target: str, payload) -> tuple[int, dict[str, str], object]:
+        url = urlsplit(target)
+        path = url.path.removeprefix("/api/v3")
+        base = f"/repos/{self.repo}"
+        if path == base:
+            return 200, {}, {"full_name": self.repo, "private": True}
+        if path == f"{base}/issues" and method == "GET":
+            query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+            size, page = int(query.get("per_page", 30)), int(query.get("page", 1))
+            newest = self.issues[::-1]
+            return 200, {}, newest[(page - 1) * size : page * size]
+        if path == f"{base}/issues" and method == "POST":
+            if not payload["title"].strip():
+                return 422, {}, {"message": "Validation Failed", "errors": ["title can't be blank"]}
+            if len(payload["body"]) > 65_536:
+                return 422, {}, {"message": "Validation Failed", "errors": ["body is too long"]}
+            return 201, {}, self.add_issue(title=payload["title"], body=payload["body"], labels=payload["labels"])
+        if path.startswith(f"{base}/issues/"):
+            number = path.rsplit("/", 1)[1]
+            for issue in self.issues:
+                if str(issue["number"]) == number:
+                    if method == "PATCH":
+                        issue.update(payload)
+                    return 200, {}, issue
+        return 404, {}, {"message": "Not Found"}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _body(self) -> bytes:
+        """Return the request's body; gh sends what it reads from a pipe in chunks."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def _serve(self) -> None:
+        data = self._body()
+        answer = self.server.stub.answer(self.command, self.path, json.loads(data) if data else None)
+        self.close_connection = True
+        if answer is None:
             return
-        body = json.dumps(data).encode()
+        status, headers, body = answer
+        content = json.dumps(body).encode()
         try:
-            handler.send_response(status)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                handler.send_header(name, value)
-            handler.send_header("Content-Length", str(len(body)))
-            handler.end_headers()
-            handler.wfile.write(body)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Connection", "close")
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
         except OSError:
-            pass  # gh was ended by its time-out
+            pass  # gh was killed: nobody listens
 
-    def _work(self, handler, payload):
-        url = urlsplit(handler.path)
-        if url.path != f"/repos/{self.repo}/issues":
-            return 404, {}, {"message": "Not Found"}
-        if handler.command == "POST":
-            issue = self.add(**payload)
-            return 201, {}, issue
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        size, page = int(query.get("per_page", 30)), int(query.get("page", 1))
-        newest = list(reversed(self.issues))
-        return 200, {}, newest[(page - 1) * size : page * size]
+    do_GET = do_POST = do_PATCH = _serve
 
-    def add(self, **values):
-        """Add an issue, as somebody else would."""
-        number = len(self.issues) + 1
-        labels = [{"name": name} for name in values.pop("labels", [])]
-        url = f"https://github.com/{self.repo}/issues/{number}"
-        issue = {"number": number, "html_url": url, "state": "open", "labels": labels, **values}
-        self.issues.append(issue)
-        return issue
+    def address_string(self) -> str:
+        return "unix"
+
+    def log_message(self, *args: object) -> None:
+        pass

@@ -36,7 +36,7 @@ _KEY_PARTS = (
     "secret",
     "token(?!_count)",
     "api_?key",
-    "auth(?!or)",
+    "auth(?!or(?!iz))",
     "credential",
     "private",
     "session",

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.github_stub import GitHubStub
+from tests.github_stub import GitHubStub, require_gh
 
 from .site import Site, database, need
 
@@ -22,8 +22,9 @@ MORE = 50
 
 
 @pytest.fixture
-def stub(tmp_path):
-    with GitHubStub(tmp_path / "gh") as running:
+def stub():
+    require_gh()
+    with GitHubStub() as running:
         yield running
 
 

@@ -1,0 +1,298 @@
+"""No secret stays, harmless data does, and nothing a client sends makes it slow or fail."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import time
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from error_tracking.scrubbing import FILTERED, MAX_BREADTH, MAX_DEPTH, MAX_STRING, TRUNCATED, Scrubber, masked_ip
+
+scrubber = Scrubber()
+
+SECRET_KEYS = [
+    "password",
+    "passwd",
+    "passcode",
+    "passphrase",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "auth",
+    "credential",
+    "private",
+    "session",
+    "cookie",
+    "csrf",
+    "xsrf",
+    "signature",
+    "card",
+    "cvv",
+    "cvc",
+    "ssn",
+    "iban",
+    "otp",
+    "two_factor",
+    "pin",
+    "jwt",
+    "bearer",
+    "stripe_key",
+    "key",
+    "reset",
+    "access",
+    "refresh",
+    "salt",
+    "hash",
+    "password_hash",
+    "dsn",
+    "connection_string",
+    "mysql_pwd",
+    "user_password",
+    "clientSecret",
+    "apiToken",
+    "X-Auth-Token",
+    "Authorization",
+    "HTTP_COOKIE",
+    "PRIVATE_KEY",
+    "access_token",
+]
+HARMLESS_KEYS = [
+    "author",
+    "authority",
+    "keyboard",
+    "keyword",
+    "monkey",
+    "pass_rate",
+    "token_count",
+    "name",
+    "amount",
+    "page",
+    "hashtag",
+    "pinned",
+]
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS)
+def test_value_under_a_secret_name_is_filtered(key):
+    """FAULTS V02."""
+    assert scrubber.tree({"form": [{key: "s3cr3t"}]}) == {"form": [{key: FILTERED}]}
+
+
+@pytest.mark.parametrize("key", HARMLESS_KEYS)
+def test_harmless_name_survives(key):
+    assert scrubber.tree({key: "value"}) == {key: "value"}
+
+
+def test_project_s_own_keys_are_added():
+    assert Scrubber(["memberNumber"]).tree({"member-number": "1"}) == {"member-number": FILTERED}
+
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdef123456"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("postgres://app:hunter2@db/x", "hunter2"),
+        ("Authorization: Bearer abc123.def456", "abc123"),
+        ("basic dXNlcjpwYXNzd29yZA==", "dXNlcjpwYXNzd29yZA"),
+        (f"got {JWT}", JWT),
+        ("password=hunter2 for ada", "hunter2"),
+        ("{'password': 'hunter 2'}", "hunter 2"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIabc\n-----END RSA PRIVATE KEY-----", "MIIabc"),
+        ("key AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
+        ("ghp_" + "a1" * 18, "ghp_a1"),
+        ("sk_" + "live_abcdefghij12", "abcdefghij12"),
+        ("xoxb-1234567890-abc", "1234567890-abc"),
+        ("AIza" + "Sy" * 17, "AIzaSy"),
+        ("card 4111 1111 1111 1111 refused", "4111"),
+        ("mail ada@example.com", "ada@example.com"),
+    ],
+)
+def test_secret_value_is_filtered_wherever_it_stands(text, secret):
+    """FAULTS V05, V07."""
+    assert secret not in scrubber.text(text)
+    assert secret not in scrubber.line(text, 500)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user 17 not found",
+        "order 4111111111111112 is late",
+        "ratio 3:4 at 10:30",
+        "basic arithmetic failed",
+        "return token",
+        "for key, value in items.items():",
+    ],
+)
+def test_harmless_text_survives(text):
+    assert scrubber.text(text) == text
+
+
+def test_secret_in_a_long_text_is_found_behind_the_first_piece():
+    text = "x\n" * 5_000 + "password=hunter2\n" + "y " * 3_000
+    assert "hunter2" not in scrubber.text(text, 60_000)
+    assert len(scrubber.text("z" * 20_000, 20_000)) == 20_000
+
+
+def test_path_loses_random_segments_and_secret_arguments():
+    """FAULTS V04."""
+    path = "/reset/MQ/c5a7vd-0123456789abcdef0123/"
+    assert scrubber.path(path) == f"/reset/MQ/{FILTERED}/"
+    assert scrubber.path("/join/short1/", {"invite_token": "short1"}) == f"/join/{FILTERED}/"
+    kept = "/pets/0b7e3c52-2f3c-4a0a-9a52-3f3ddc4c3a3e/a-long-slug-of-words-only/"
+    assert scrubber.path(kept) == kept
+
+
+def test_only_headers_of_the_list_are_kept():
+    """FAULTS V01, V03."""
+    sent = {
+        "Accept": "text/html",
+        "Host": "x.example",
+        "Referer": "https://x.example/a?token=1#f",
+        "Sec-Fetch-Mode": "navigate",
+        "Cookie": "a=b",
+        "Authorization": "Bearer x",
+        "X-Api-Key": "x",
+        "X-Forwarded-For": "1.2.3.4",
+        "X-CSRFToken": "x",
+        "X-Own": "x",
+    }
+    kept = scrubber.headers(sent.items())
+    assert set(kept) == {"Accept", "Host", "Referer", "Sec-Fetch-Mode"}
+    assert kept["Referer"] == "https://x.example/a"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20) | st.binary(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=4),
+    max_leaves=30,
+)
+
+
+@given(json_values)
+def test_tree_is_always_plain_json(value):
+    """FAULTS C17, S08, S09."""
+    data = json.dumps(scrubber.tree(value), allow_nan=False)
+    data.encode()
+
+
+def test_leaves_of_known_types_keep_their_value_and_others_are_named():
+    """FAULTS C21, S09."""
+
+    class Foreign:
+        def __repr__(self):
+            raise AssertionError("never called")
+
+    tree = scrubber.tree(
+        {
+            "decimal": decimal.Decimal("1.5"),
+            "date": dt.date(2026, 1, 2),
+            "uuid": uuid.UUID(int=1),
+            "bytes": b"x",
+            "set": {1},
+            "foreign": Foreign(),
+            "huge": 10**5_000,
+            "big": 2**53,
+            "nan": float("nan"),
+            ("a", 1): "tuple",
+        }
+    )
+    assert tree["decimal"] == "1.5"
+    assert tree["date"] == "2026-01-02"
+    assert tree["uuid"].endswith("0001")
+    assert tree["bytes"] == "<bytes>"
+    assert tree["set"] == [1]
+    assert tree["foreign"] == "<Foreign>"
+    assert tree["huge"] == "<int>"
+    assert tree["big"] == str(2**53)
+    assert tree["nan"] == "nan"
+
+
+def test_depth_breadth_and_strings_are_bounded():
+    """FAULTS C17."""
+    nested = "bottom"
+    for _ in range(MAX_DEPTH):
+        nested = [nested]
+    assert "bottom" in json.dumps(scrubber.tree(nested))
+    assert TRUNCATED in json.dumps(scrubber.tree([nested]))
+    assert len(scrubber.tree(list(range(MAX_BREADTH + 1)))) == MAX_BREADTH
+    assert len(scrubber.tree({str(n): n for n in range(MAX_BREADTH + 1)})) == MAX_BREADTH
+    assert len(scrubber.tree("x" * (MAX_STRING + 1))) == MAX_STRING
+
+
+def test_cycles_are_cut():
+    """FAULTS C17."""
+    loop = []
+    loop.append(loop)
+    assert scrubber.tree(loop) == [TRUNCATED]
+
+
+def test_broken_container_costs_itself_only():
+    """FAULTS C17."""
+
+    class Broken(dict):
+        def items(self):
+            raise RuntimeError("changed size during iteration")
+
+    assert scrubber.tree({"a": Broken(x=1), "b": 2}) == {"a": "<Broken>", "b": 2}
+
+
+def test_query_is_filtered_by_name_and_value():
+    """FAULTS V03."""
+    assert scrubber.query([("token", "x"), ("q", "password=abc"), ("page", "2")]) == {
+        "token": FILTERED,
+        "q": f"password={FILTERED}",
+        "page": "2",
+    }
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        '"a."' * 12_500,
+        " " * 60_000,
+        "://" + ":" * 15_000,
+        "password=" * 6_000,
+        "a@" * 30_000,
+        "eyJ" + "a" * 60_000,
+        "-----BEGIN " + "A" * 60_000,
+        "1 " * 30_000,
+        "bearer " * 10_000,
+    ],
+)
+def test_hostile_text_is_quick(evil):
+    """FAULTS B03."""
+    start = time.perf_counter()
+    scrubber.text(evil, 60_000)
+    assert time.perf_counter() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("value", "mode", "expected"),
+    [
+        ("192.0.2.77", "masked", "192.0.2.0"),
+        ("192.0.2.77", "full", "192.0.2.77"),
+        ("192.0.2.77", "none", None),
+        ("192.0.2.77:1234", "masked", "192.0.2.0"),
+        ("[2001:db8:1:2::3]:443", "masked", "2001:db8:1::"),
+        ("::ffff:192.0.2.77", "masked", "192.0.2.0"),
+        ("fe80::1%eth0", "full", "fe80::1"),
+        ("unknown", "masked", None),
+        ("${jndi:ldap}", "masked", None),
+        ("", "masked", None),
+    ],
+)
+def test_address_is_masked_or_none(value, mode, expected):
+    """FAULTS S11, V09."""
+    assert masked_ip(value, mode=mode) == expected
