@@ -229,7 +229,7 @@ def look(statuses: dict[str, list[int]], before: dict[str, int], times: int) -> 
                 file=bug.file_name if bug else "",
                 issue=(f"#{bug.github_issue_number}" if bug.github_issue_number else "-") if bug else "",
                 problems=problems,
-            ),
+            )
         )
     return rows
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.dispatch import Signal
 
 from error_tracking import checks, conf, signals
@@ -17,6 +18,9 @@ PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 SETTINGS = (ROOT / "docs/reference/settings.md").read_text()
 CHECKS = (ROOT / "docs/reference/checks.md").read_text()
 API = (ROOT / "docs/reference/api.md").read_text()
+ADMIN = (ROOT / "docs/reference/admin.md").read_text()
+MODELS = (ROOT / "docs/reference/models.md").read_text()
+INDEX = (ROOT / "docs/index.md").read_text()
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(conf.Settings), ids=lambda field: field.name)
@@ -61,3 +65,25 @@ def test_code_in_the_documents_is_python(page):
 def test_readme_counts_the_settings(setting):
     assert setting in (ROOT / "README.md").read_text()
     assert len(dataclasses.fields(conf.Settings)) == 20
+
+
+@pytest.mark.parametrize("model", [*apps.get_app_config("error_tracking").get_models()], ids=lambda each: each.__name__)
+def test_every_model_is_documented_with_its_fields(model):
+    named = set(re.findall(r"`(\w+)`", MODELS)) | set(re.findall(r"^## (\w+)$", MODELS, re.MULTILINE))
+    fields = {field.name for field in model._meta.local_fields} - {"id", "created", "modified"}
+    assert {model.__name__} | fields <= named
+
+
+def test_every_action_of_the_admin_is_documented():
+    from django.contrib import admin
+
+    ours = [each for model, each in admin.site._registry.items() if model._meta.app_label == "error_tracking"]
+    names = {action for each in ours for action in each.actions}
+    assert names
+    assert names <= set(re.findall(r"`(\w+)`", ADMIN))
+
+
+def test_every_page_is_in_the_index():
+    linked = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#:]+)\)", INDEX)}
+    pages = {page.resolve() for page in PAGES if page.name != "index.md"}
+    assert pages == linked

@@ -123,9 +123,7 @@ def test_csrf_failure_is_its_own_kind(place, outbox, is_async):
         response = asyncio.run(AsyncClient(enforce_csrf_checks=True).post("/form/"))
     else:
         response = Client(enforce_csrf_checks=True).post(
-            "/form/",
-            HTTP_HOST="testserver",
-            HTTP_ORIGIN="http://testserver",
+            "/form/", HTTP_HOST="testserver", HTTP_ORIGIN="http://testserver"
         )
     assert response.status_code == 403
     [event] = outbox

@@ -105,7 +105,16 @@ class TestReport:
 
     def test_body_is_bounded(self):
         """FAULTS X06."""
-        made = BugReport(bug_id="B-1", uuid="u", title="t", description="x" * 200_000)
+        frame = ("x" * 200, 1, "f" * 200, "s" * 200)
+        made = BugReport(
+            bug_id="B-1",
+            uuid="u",
+            title="t" * 5_000,
+            description="`" * 200_000,
+            route="/r" * 5_000,
+            frames=(frame,) * 20,
+            field_names=tuple(f"{n}" * 100 for n in range(50)),
+        )
         text = markdown(made)
         assert len(text) <= BODY_CHARS
         assert text.endswith(made.marker)
@@ -340,7 +349,7 @@ class TestFiling:
         rows = Filing.objects.filter(pk=row.pk)
         assert rows.claim(timezone.now())
         assert not rows.claim(timezone.now())
-        assert rows.claim(timezone.now() + dt.timedelta(minutes=3)), "the lease has run out (FAULTS T05)"
+        assert rows.claim(timezone.now() + dt.timedelta(minutes=6)), "the lease has run out (FAULTS T05)"
 
     def test_crash_between_making_and_storing_makes_nothing_twice(self, bug, row):
         """FAULTS X01."""
@@ -361,6 +370,18 @@ class TestFiling:
         assert self.service(tracker).file(bug.pk) == 0
         Filing.objects.filter(pk=row.pk).retry()
         assert self.service(tracker).file(bug.pk) == 1
+
+    def test_failure_of_a_lost_claim_changes_nothing(self, bug, row):
+        """FAULTS T05: somebody else is at it."""
+
+        class Slow(Broken):
+            def file(self, report):
+                Filing.objects.update(state="filed", attempts=2, reference="made elsewhere")
+                raise TrackerError("too late")
+
+        assert self.service(Slow()).file(bug.pk) == 0
+        row.refresh_from_db()
+        assert (row.state, row.reference, row.reason) == ("filed", "made elsewhere", "")
 
     @pytest.mark.parametrize("error", [TrackerError("no", is_permanent=True), TrackerError("again")])
     def test_failure_for_good_is_told(self, bug, row, error):

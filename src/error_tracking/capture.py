@@ -95,10 +95,7 @@ class ErrorCaptureService:
 
     @guard
     def capture_error(
-        self,
-        request: HttpRequest,
-        response: HttpResponseBase,
-        exception: BaseException | None = None,
+        self, request: HttpRequest, response: HttpResponseBase, exception: BaseException | None = None
     ) -> Event | None:
         """
         Capture the 4xx or 5xx *response*, with the *exception* behind it if there is one.
@@ -161,10 +158,7 @@ class ErrorCaptureService:
 
 
 def capture_exception(
-    exc: BaseException | None = None,
-    *,
-    request: HttpRequest | None = None,
-    level: str = "error",
+    exc: BaseException | None = None, *, request: HttpRequest | None = None, level: str = "error"
 ) -> str:
     """
     Capture an exception that your own code has handled.

@@ -170,11 +170,7 @@ def _environments(current: str) -> list[str]:
 
 
 def _buckets(
-    rows: Sequence[tuple[dt.datetime, str, int]],
-    since: dt.datetime,
-    now: dt.datetime,
-    *,
-    is_daily: bool,
+    rows: Sequence[tuple[dt.datetime, str, int]], since: dt.datetime, now: dt.datetime, *, is_daily: bool
 ) -> list[Bucket]:
     """Return every hour, or every day of the viewer's time zone, of the period: also those without an error."""
     step = dt.timedelta(hours=1)
@@ -195,9 +191,7 @@ def _start_of(moment: dt.datetime, *, is_daily: bool) -> dt.datetime:
 
 def _top_groups(environment: str, since: dt.datetime) -> list[TopGroup]:
     counted = HourlyCount.objects.filter(hour__gte=since, group__environment=environment)
-    rows = dict(
-        counted.values_list("group").annotate(seen=Sum("count")).order_by("-seen", "group")[:TOP_GROUPS],
-    )
+    rows = dict(counted.values_list("group").annotate(seen=Sum("count")).order_by("-seen", "group")[:TOP_GROUPS])
     groups = ErrorGroup.objects.select_related("bug").in_bulk(rows)
     met = GroupClient.objects.filter(group__in=rows, day__gte=since.date()).order_by()
     clients = dict(met.values_list("group").annotate(count=Count("hash", distinct=True)))

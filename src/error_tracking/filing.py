@@ -163,7 +163,8 @@ class BugCreationService:
         now = timezone.now()
         has_failed = error.is_permanent or row.attempts >= MAX_ATTEMPTS
         reason = str(error)[:REASON_CHARS]
-        Filing.objects.filter(pk=row.pk).update(
+        ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
+        is_ours = ours.update(
             state=Filing.State.FAILED if has_failed else Filing.State.PENDING,
             next_attempt_at=now + dt.timedelta(seconds=retry_delay(row.attempts, retry_after=error.retry_after)),
             claimed_until=None,
@@ -171,6 +172,8 @@ class BugCreationService:
             reason=reason,
             modified=now,
         )
+        if not is_ours:  # the lease has run out, and somebody else is at it
+            return
         logger.warning("not filed: bug=%s tracker=%s reason=%r", bug.bug_id, row.tracker, reason)
         if has_failed:
             Activity.objects.create(bug=bug, verb=Activity.Verb.FILING_FAILED, text=f"{row.tracker}: {reason}")

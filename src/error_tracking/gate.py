@@ -99,10 +99,5 @@ def public_states() -> dict[str, PublicState]:
     """Return what the error page may say: fingerprint → state of its open bug, the latest ones."""
     known = Q(bug__status__in=(KnownBug.Status.OPEN, KnownBug.Status.IN_PROGRESS, KnownBug.Status.MUTED))
     groups = ErrorGroup.objects.filter(known, environment=conf.get_settings().environment, bug__is_deleted=False)
-    rows = groups.order_by("-last_seen").values_list(
-        "fingerprint",
-        "bug__bug_id",
-        "bug__status",
-        "bug__public_message",
-    )
+    rows = groups.order_by("-last_seen").values_list("fingerprint", "bug__bug_id", "bug__status", "bug__public_message")
     return {fingerprint: PublicState(*state) for fingerprint, *state in rows[:PUBLIC_BUGS]}

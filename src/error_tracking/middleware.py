@@ -95,14 +95,9 @@ def _needs_own_thread() -> bool:
 
 def _enter(request: HttpRequest) -> _State:
     if not recorder.is_started():
-        _start()
+        guard(recorder.start)()
     state = request.__dict__[STATE] = _State()
     return state
-
-
-@guard
-def _start() -> None:
-    recorder.start()
 
 
 def _response_for_failure(request: HttpRequest, state: _State, error: Exception) -> HttpResponseBase:
@@ -120,10 +115,7 @@ def _response_for_failure(request: HttpRequest, state: _State, error: Exception)
         state.captured = id(error)  # on its way out it is signalled once more
         raise error
     logging.getLogger("django.request").error(
-        "Internal Server Error: %s",
-        request.path,
-        exc_info=error,
-        extra={"status_code": 500, "request": request},
+        "Internal Server Error: %s", request.path, exc_info=error, extra={"status_code": 500, "request": request}
     )
     return error_pages.bare_response()
 

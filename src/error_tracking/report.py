@@ -14,7 +14,6 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from . import conf
 from .models import ErrorLog
 from .utils import clean_line, clean_text
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 TITLE_CHARS = 200
 BODY_CHARS = 60_000
+FENCE_CHARS = BODY_CHARS // 4  # a body has three at most, and must not lose its marker at the end
 SLUG_CHARS = 60
 FILE_NAME_BYTES = 120
 BEGIN = "<!-- error-tracking:begin -->"
@@ -161,7 +161,7 @@ def code(text: str) -> str:
 
 def fence(text: str, language: str = "") -> str:
     """Return outside *text* as a fenced block, one backtick longer than any run inside (FAULTS X16)."""
-    text = clean_text(text, BODY_CHARS // 2)
+    text = re.sub(r"`{20,}", "`" * 20, clean_text(text, FENCE_CHARS))
     ticks = "`" * max(3, *(len(match) + 1 for match in re.findall(r"`+", text)), 3)
     return f"{ticks}{language}\n{text}\n{ticks}"
 
@@ -202,6 +202,7 @@ def _made_up(name: str) -> str:
 def markdown(report: BugReport) -> str:
     """Return the body of the issue, and of the generated part of the bug file."""
     where = report.frames[-1] if report.frames else None
+    times = "once" if report.count == 1 else f"{report.count} times"
     facts = [
         f"- Severity: {report.severity}",
         f"- Kind: {code(report.exception_type or report.error_type or 'error')}",
@@ -210,7 +211,7 @@ def markdown(report: BugReport) -> str:
         *([f"- Likely place: {code(f'{where[0]}:{where[1]} in {where[2]}')}"] if where else []),
         f"- Environment: {code(report.environment)}",
         *([f"- First release: {code(report.first_release)}"] if report.first_release else []),
-        f"- Seen: {report.count} times, first {report.first_seen or '-'}, last {report.last_seen or '-'}",
+        f"- Seen: {times}, first {report.first_seen or '-'}, last {report.last_seen or '-'}",
         f"- Fingerprint: {code(report.fingerprint)}",
     ]
     parts = ["## What happens", "", *facts, ""]
@@ -236,7 +237,7 @@ def markdown(report: BugReport) -> str:
         "",
         report.marker,
     ]
-    return "\n".join(parts)[:BODY_CHARS]
+    return "\n".join(parts)
 
 
 def bug_file_front_matter(report: BugReport) -> str:
@@ -257,8 +258,3 @@ def bug_file_front_matter(report: BugReport) -> str:
     }
     lines = [f"{name}: {json.dumps(value, ensure_ascii=True)}" for name, value in values.items()]
     return "\n".join(["---", *lines, "---"])
-
-
-def planning_dir() -> str:
-    """Return the folder that bug files are written to."""
-    return str(conf.get_settings().planning_dir)

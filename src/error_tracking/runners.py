@@ -73,8 +73,7 @@ _filer = FilerThread()
 def due_bugs() -> list[int]:
     """Return the primary keys of the bugs of this environment that have something due."""
     rows = Filing.objects.due(timezone.now()).filter(
-        bug__environment=conf.get_settings().environment,
-        bug__is_deleted=False,
+        bug__environment=conf.get_settings().environment, bug__is_deleted=False
     )
     return list(dict.fromkeys(rows.order_by("bug__number").values_list("bug_id", flat=True)[: BATCH_BUGS * 2]))[
         :BATCH_BUGS

@@ -71,11 +71,7 @@ _HIDDEN_NAMES = (
 
 # Each pattern stands behind cheap literals: without one of them in the text it is not tried.
 _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
-    (
-        ("-----BEGIN",),
-        re.compile(r"-----BEGIN [A-Z ]{1,40}-----[^-]{0,8000}(?:-----END [A-Z ]{1,40}-----)?"),
-        FILTERED,
-    ),
+    (("-----BEGIN",), re.compile(r"-----BEGIN [A-Z ]{1,40}-----[^-]{0,8000}(?:-----END [A-Z ]{1,40}-----)?"), FILTERED),
     (("://",), re.compile(r"(://)[^\s/:@'\"]{0,200}:[^\s/@'\"]{1,200}@"), rf"\1{FILTERED}@"),
     (("eyJ",), re.compile(r"\beyJ[\w-]{5,2000}\.[\w-]{2,4000}(?:\.[\w-]{0,1000})?"), FILTERED),
     (
@@ -102,7 +98,7 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         ),
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abprs]-[\w-]{10,250}|"
-            r"[srp]k_(?:live|test)_\w{10,250}|sk-[\w-]{20,250}|AIza[\w-]{30,60})",
+            r"[srp]k_(?:live|test)_\w{10,250}|sk-[\w-]{20,250}|AIza[\w-]{30,60})"
         ),
         FILTERED,
     ),
@@ -143,7 +139,7 @@ KEPT_HEADERS = frozenset(
         "sec-fetch-mode",
         "sec-fetch-site",
         "sec-fetch-user",
-    },
+    }
 )
 
 

@@ -37,7 +37,7 @@ _RELATIONS = {
 }
 
 _LIBRARY_PATHS = tuple(
-    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {sys.base_prefix + "/lib/"},
+    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {sys.base_prefix + "/lib/"}
 )
 
 

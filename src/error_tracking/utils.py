@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 UNPRINTABLE = "<unprintable>"
 
 # C0 and C1 controls except tab and newline, bidirectional and zero-width controls (FAULTS S06, A03, X18).
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]",
-)
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 
 
 def clean_text(value: str, limit: int) -> str:

@@ -125,11 +125,7 @@ class Site:
     def _start(self, log, *arguments):
         with (self.folder / log).open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                [sys.executable, *arguments], cwd=ROOT, env=self.environment, stdout=output, stderr=subprocess.STDOUT
             )
         self.processes.append(process)
 

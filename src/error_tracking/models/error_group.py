@@ -132,9 +132,8 @@ class HourlyTotal(models.Model):
         verbose_name = "hourly total"
         constraints = [
             models.UniqueConstraint(
-                fields=["hour", "environment", "error_type", "status_code"],
-                name="et_hourlytotal_unique",
-            ),
+                fields=["hour", "environment", "error_type", "status_code"], name="et_hourlytotal_unique"
+            )
         ]
 
     def __str__(self) -> str:

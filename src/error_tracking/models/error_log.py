@@ -32,10 +32,7 @@ class ErrorLog(TimestampedModel):
     reference = models.CharField(_("reference"), max_length=10, db_index=True)
     fingerprint = models.CharField(_("fingerprint"), max_length=64)
     group = models.ForeignKey(
-        "error_tracking.ErrorGroup",
-        verbose_name=_("group"),
-        on_delete=models.CASCADE,
-        related_name="logs",
+        "error_tracking.ErrorGroup", verbose_name=_("group"), on_delete=models.CASCADE, related_name="logs"
     )
     occurrences = models.PositiveIntegerField(_("occurrences"), default=1)
     error_type = models.CharField(_("kind"), max_length=20, choices=ErrorType)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .known_bug import KnownBug
 
-LEASE_SECONDS = 120
+LEASE_SECONDS = 300  # longer than a tracker's slowest attempt: five calls of 30 seconds
 REASON_CHARS = 500
 
 
@@ -39,10 +39,7 @@ class FilingQuerySet(models.QuerySet["Filing"]):
         """Claim this one row; return whether it is ours now."""
         until = now + dt.timedelta(seconds=LEASE_SECONDS)
         claimed = self.due(now).update(
-            state=Filing.State.CLAIMED,
-            claimed_until=until,
-            attempts=F("attempts") + 1,
-            modified=now,
+            state=Filing.State.CLAIMED, claimed_until=until, attempts=F("attempts") + 1, modified=now
         )
         return bool(claimed)
 
@@ -55,10 +52,7 @@ class FilingQuerySet(models.QuerySet["Filing"]):
         """Make failed and waiting rows due at once; return how many."""
         states = (Filing.State.FAILED, Filing.State.PENDING)
         return self.filter(state__in=states).update(
-            state=Filing.State.PENDING,
-            next_attempt_at=timezone.now(),
-            published_at=None,
-            modified=timezone.now(),
+            state=Filing.State.PENDING, next_attempt_at=timezone.now(), published_at=None, modified=timezone.now()
         )
 
 

@@ -234,13 +234,7 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
         return Sequence.objects.filter(name=name).values_list("value", flat=True).first() or 0
 
     @classmethod
-    def open_for_group(
-        cls,
-        group: ErrorGroup,
-        *,
-        by: str = "",
-        trackers: Iterable[str] = (),
-    ) -> tuple[KnownBug, bool]:
+    def open_for_group(cls, group: ErrorGroup, *, by: str = "", trackers: Iterable[str] = ()) -> tuple[KnownBug, bool]:
         """
         Return the bug of *group* and whether it was made now, with its outbox rows for *trackers*.
 

@@ -78,9 +78,7 @@ def store(events: Sequence[Event], *, journal: MemoryJournal | None = None, posi
 def _move_journal(alias: str, journal: MemoryJournal, position: int) -> None:
     rows = Journal.objects.using(alias).filter(pk=journal.id)
     moved = rows.filter(position=journal.position).update(
-        position=position,
-        lost=journal.lost,
-        heartbeat=timezone.now(),
+        position=position, lost=journal.lost, heartbeat=timezone.now()
     )
     if moved:
         return

@@ -224,9 +224,5 @@ def _reset() -> None:
     _writer = Writer()
 
 
-def _at_exit() -> None:
-    _writer.stop()
-
-
 os.register_at_fork(after_in_child=_reset)
-atexit.register(_at_exit)
+atexit.register(lambda: _writer.stop())  # the writer of then, not of now

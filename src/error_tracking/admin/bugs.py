@@ -1,0 +1,178 @@
+"""Bugs in the admin: what people change, and the actions that change the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from error_tracking import conf, filing, recorder
+from error_tracking.models import Activity, ErrorGroup, Filing, KnownBug
+
+from .base import ModelAdmin, ReadOnlyInline, link_to, short_fingerprint
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+    from django.utils.safestring import SafeString
+
+
+class FilingInline(ReadOnlyInline):
+    """Where the bug was filed, and why not."""
+
+    model = Filing
+    fields = ("tracker", "state", "reference", "attempts", "next_attempt_at", "reason")
+    readonly_fields = fields
+
+
+class ActivityInline(ReadOnlyInline):
+    """What happened to the bug."""
+
+    model = Activity
+    fields = ("created", "verb", "by", "text")
+    readonly_fields = fields
+
+
+class GroupInline(ReadOnlyInline):
+    """The groups that make up the bug."""
+
+    model = ErrorGroup
+    fields = ("title", "times_seen", "first_seen", "last_seen", "first_release", "last_release")
+    readonly_fields = fields
+    verbose_name_plural = _("error groups")
+    show_change_link = True
+
+
+class DeletedFilter(admin.SimpleListFilter):
+    """Hides deleted bugs unless they are asked for."""
+
+    title = _("deleted")
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ANN401, ARG002
+        """Return the choices beside "all", which means those that are not deleted."""
+        return [("yes", _("Deleted"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        """Return the bugs that are deleted, or those that are not."""
+        return queryset.filter(is_deleted=self.value() == "yes")
+
+
+@admin.register(KnownBug)
+class KnownBugAdmin(ModelAdmin):
+    """Bugs; deleting one marks it, so that it is not filed again."""
+
+    list_display = (
+        "bug_id",
+        "title",
+        "severity",
+        "status",
+        "came_back",
+        "occurrence_count",
+        "last_occurrence",
+        "issue",
+        short_fingerprint,
+        "environment",
+    )
+    list_filter = ("status", "severity", "environment", DeletedFilter)
+    search_fields = ("bug_id", "title", "=fingerprint", "=github_issue_number")
+    search_help_text = _("Bug id, title, fingerprint or number of the GitHub issue")
+    show_full_result_count = False
+    actions = ("mark_resolved", "reopen", "mute", "create_github_issue", "restore")
+    inlines = (FilingInline, GroupInline, ActivityInline)
+    raw_id_fields = ("assignee",)
+    fieldsets = (
+        (None, {"fields": ("bug_id", "title", "severity", "status", "description", "public_message", "assignee")}),
+        (_("Occurrences"), {"fields": ("occurrence_count", "first_occurrence", "last_occurrence", "first_release")}),
+        (_("Life"), {"fields": ("resolved_at", "resolved_in_release", "regressed_at", "is_deleted")}),
+        (_("Filed"), {"fields": ("issue", "file_name", "fingerprint", "environment", "uuid")}),
+    )
+    readonly_fields = (
+        "bug_id",
+        "status",
+        "occurrence_count",
+        "first_occurrence",
+        "last_occurrence",
+        "first_release",
+        "resolved_at",
+        "resolved_in_release",
+        "regressed_at",
+        "is_deleted",
+        "issue",
+        "file_name",
+        "fingerprint",
+        "environment",
+        "uuid",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[KnownBug]:  # noqa: ARG002
+        """Return all bugs; the filter hides deleted ones, their pages stay in reach."""
+        return KnownBug.all_objects.order_by("-number")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:  # noqa: ANN401, ARG002
+        """Return only the bugs themselves: nothing else is deleted with a mark."""
+        return [str(bug) for bug in objs], {str(KnownBug._meta.verbose_name_plural): len(objs)}, set(), []
+
+    @admin.display(description=_("issue"))
+    def issue(self, bug: KnownBug) -> str | SafeString:
+        """Return a link to the GitHub issue."""
+        return link_to(bug.github_issue_url, f"#{bug.github_issue_number}") if bug.github_issue_number else "-"
+
+    @admin.display(description=_("came back"), boolean=True)
+    def came_back(self, bug: KnownBug) -> bool | None:
+        """Return True for a regression, None else, so that only those catch the eye."""
+        return True if bug.is_regression else None
+
+    @admin.action(description=_("Mark as resolved"), permissions=["change"])
+    def mark_resolved(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Resolve the selected bugs."""
+        changed = self._bugs(queryset).resolve(by=request.user.get_username(), release=conf.get_settings().release)
+        self._tell(request, ngettext("%d bug resolved.", "%d bugs resolved.", len(changed)) % len(changed))
+
+    @admin.action(description=_("Open again"), permissions=["change"])
+    def reopen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Open resolved and muted bugs again."""
+        by = request.user.get_username()
+        changed = self._bugs(queryset).reopen(by=by) + self._bugs(queryset).unmute(by=by)
+        self._tell(request, ngettext("%d bug opened.", "%d bugs opened.", len(changed)) % len(changed))
+
+    @admin.action(description=_("Mute"), permissions=["change"])
+    def mute(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Mute the selected bugs: counted on, nothing filed."""
+        changed = self._bugs(queryset).mute(by=request.user.get_username())
+        self._tell(request, ngettext("%d bug muted.", "%d bugs muted.", len(changed)) % len(changed))
+
+    @admin.action(description=_("Restore"), permissions=["delete"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Bring deleted bugs back."""
+        count = self._bugs(queryset).restore()
+        self._tell(request, ngettext("%d bug restored.", "%d bugs restored.", count) % count)
+
+    def has_file_issue_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may file bugs."""
+        return request.user.has_perm("error_tracking.file_issue")
+
+    @admin.action(description=_("Create GitHub issue"), permissions=["file_issue"])
+    def create_github_issue(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Ask for the issues of the selected bugs; the outbox makes them, not this request."""
+        if not conf.get_settings().GITHUB_REPO:
+            text = _('No repository to file in: set ERROR_TRACKING["GITHUB_REPO"] to "owner/name".')
+            self.message_user(request, text, messages.ERROR)
+            return
+        wanted = self._bugs(queryset).filter(github_issue_number=None)
+        for bug in wanted:
+            filing.request(bug, is_retry=True)
+        recorder.sweep_soon()
+        count = len(wanted)
+        asked = ngettext("%d issue is being created.", "%d issues are being created.", count) % count
+        how = _("The page of the bug shows how far it is.")
+        self._tell(request, f"{asked} {how}" if count else _("All have an issue."))
+
+    @staticmethod
+    def _bugs(queryset: QuerySet[Any]) -> Any:  # noqa: ANN401  KnownBugQuerySet, which Django's signature hides
+        return KnownBug.all_objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+
+    def _tell(self, request: HttpRequest, text: Any) -> None:  # noqa: ANN401  text, lazy or not
+        self.message_user(request, text, messages.SUCCESS)
