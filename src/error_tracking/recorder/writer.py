@@ -225,4 +225,4 @@ def _reset() -> None:
 
 
 os.register_at_fork(after_in_child=_reset)
-atexit.register(lambda: _writer.stop())  # the writer of then, not of now
+atexit.register(lambda: _writer.stop())  # noqa: PLW0108  the writer of then, not of now
