@@ -236,6 +236,16 @@ def test_people_can_edit_words_but_not_counts(admin_client, immediate):
     assert (bug.status, bug.occurrence_count) == ("open", 1)
 
 
+def test_bug_added_by_hand_is_filed_like_any_other(admin_client, immediate):
+    page = admin_client.get(url("knownbug", "add"))
+    data = {"title": "Typo", "severity": "low", "description": "", "public_message": "", "assignee": ""}
+    for formset in page.context["inline_admin_formsets"]:
+        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    admin_client.post(url("knownbug", "add"), data)
+    bug = KnownBug.objects.get()
+    assert (bug.bug_id, bug.file_name) == ("B-001", "B-001-typo.md")
+
+
 def test_user_is_shown_without_being_read(admin_client, immediate):
     """FAULTS S05: the user may be gone."""
     log = record(user_id="12345", user_label="gone")

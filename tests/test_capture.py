@@ -131,6 +131,17 @@ def test_disabled_captures_nothing(configure, outbox, function):
     assert not outbox
 
 
+def test_excluded_500_does_not_keep_a_handled_exception_out(rf, outbox, configure):
+    configure(EXCLUDE_STATUS_CODES=[500])
+    assert service.capture_exception(rf.get("/x/"), ValueError()) is None
+    assert service.capture_exception(rf.get("/x/"), ValueError(), handled=True) is not None
+
+
+def test_title_of_a_message_names_its_values(outbox):
+    capture_message("order 12 of ada@example.com is late")
+    assert outbox[0].title == "order {number} of [email] is late"
+
+
 def test_excluded_path_keeps_an_exception_out(rf, outbox):
     assert service.capture_exception(rf.get("/health/x"), ValueError()) is None
     assert not outbox

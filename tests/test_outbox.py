@@ -15,7 +15,7 @@ from django.utils import timezone
 from error_tracking import filing, gate, report, runners, signals, tasks
 from error_tracking.exceptions import TrackerError
 from error_tracking.filing import BugCreationService, retry_delay
-from error_tracking.models import ErrorGroup, Filing, KnownBug
+from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
 from error_tracking.recorder import store
 from error_tracking.report import BODY_CHARS, TITLE_CHARS, BugReport, code, fence, markdown, reproduction, slug_from
 from error_tracking.stacktrace import exceptions_from
@@ -63,6 +63,14 @@ class TestReport:
         assert '"/pay/1/"' in source
         assert '"email": "user@example.com"' in source
         assert '"amount": "1"' in source
+
+    def test_field_name_that_a_client_made_up_does_not_leave(self, bug):
+        """FAULTS X17."""
+        body = {"amount": 1, "anna@example.com": 1, "sk_" + "live_abcdefghij12": 1, "a b": 1, "1x": 1}
+        ErrorLog.objects.update(request_data={"body": body})
+        assert report.report_for(bug).field_names == ("amount",)
+        ErrorLog.objects.update(request_data={"body": ["x"]})
+        assert report.report_for(bug).field_names == ()
 
     @pytest.mark.parametrize(("method", "expected"), [("GET", 'generic("GET", "/x/example/")'), ("PUT", '"PUT"')])
     def test_reproduction_of_other_methods(self, method, expected):
@@ -578,9 +586,17 @@ class TestTaskAndRunners:
         assert runners.wait(10)
         assert "filing stopped" in swallowed[0].getMessage()
 
-    def test_deleted_bug_is_not_filed(self, bug):
+    def test_deleted_or_muted_bug_waits(self, bug):
+        assert runners.due_bugs() == [bug.pk]
+        bug.mute()
+        assert runners.due_bugs() == []
+        assert tasks.create_bug_task(bug.pk) == 0
+        bug.unmute()
         bug.delete()
         assert runners.due_bugs() == []
+        assert tasks.create_bug_task(bug.pk) == 0
+        bug.restore()
+        assert tasks.create_bug_task(bug.pk) == 1
 
 
 def test_memory_tracker_is_a_test_double():

@@ -553,3 +553,30 @@ def test_event_ids_are_unique():
     assert uuid.UUID(make_event().event_id).version == 7
     assert Event.from_bytes(make_event().to_bytes()).error_type == "exception"
     assert testing.is_test_environment()
+
+
+@pytest.mark.django_db
+def test_error_that_was_handled_and_crashes_now_becomes_a_bug():
+    store.store([make_event(level="warning", handled=True, status_code=0)])
+    gate.sweep()
+    assert ErrorGroup.objects.get().verdict == "never"
+    store.store([make_event()])
+    gate.sweep()
+    group = ErrorGroup.objects.get()
+    assert (group.level, group.handled, group.bug.severity) == ("error", False, "high")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("values", "severity"),
+    [
+        ({"error_type": "http_5xx", "handled": True}, "high"),
+        ({"error_type": "http_4xx", "handled": True, "status_code": 404}, "low"),
+        ({"error_type": "csrf", "handled": True, "status_code": 403}, "medium"),
+        ({"handled": True}, "medium"),
+        ({"level": "fatal"}, "critical"),
+    ],
+)
+def test_severity_starts_as_the_kind_says(values, severity):
+    store.store([make_event(**values)])
+    assert gate.open_bug(ErrorGroup.objects.get())[0].severity == severity

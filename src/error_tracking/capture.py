@@ -21,13 +21,14 @@ from urllib.parse import urlsplit
 from django.http import HttpRequest
 
 from . import conf, recorder
-from .events import CLIENT_ERROR, CSRF, EXCEPTION, MESSAGE, SERVER_ERROR, Event, ExceptionInfo, Frame
+from .events import CLIENT_ERROR, CSRF, EXCEPTION, LEVELS, MESSAGE, SERVER_ERROR, Event, ExceptionInfo, Frame
 from .fingerprint import (
     UNRESOLVED,
     VERSION,
     fingerprint_for_exception,
     fingerprint_for_message,
     fingerprint_for_response,
+    normalize_message,
     normalize_path,
 )
 from .request_context import (
@@ -54,7 +55,6 @@ logger = logging.getLogger("error_tracking")
 
 TITLE_CHARS = 255
 CSRF_FLAG = "_error_tracking_csrf_reason"
-LEVELS = ("debug", "info", "warning", "error", "fatal")
 ADMIN_PREFIX = "error_tracking_"
 
 _is_capturing: contextvars.ContextVar[bool] = contextvars.ContextVar("error_tracking_is_capturing", default=False)
@@ -121,11 +121,9 @@ class ErrorCaptureService:
         level: str = "error",
     ) -> Event | None:
         """Capture *exception*, which happened in *request* or outside any (None); return the event."""
-        if request is not None and is_excluded(request, 500):
-            return None
-        if not conf.get_settings().ENABLED:
-            return None
         status = 0 if request is None or handled else 500
+        if not conf.get_settings().ENABLED or (request is not None and is_excluded(request, status)):
+            return None
         event = _exception_event(exception, request, status_code=status)
         return _submit(dataclasses.replace(event, handled=handled, mechanism=mechanism, level=_level(level)))
 
@@ -140,7 +138,7 @@ class ErrorCaptureService:
             error_type=MESSAGE,
             mechanism="api",
             fingerprint=fingerprint_for_message(text, "api"),
-            title=clean_line(text, TITLE_CHARS) or "message",
+            title=clean_line(normalize_message(text), TITLE_CHARS) or "message",
             message=text,
             level=_level(level),
             handled=True,

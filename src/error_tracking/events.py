@@ -18,6 +18,7 @@ CSRF = "csrf"
 MESSAGE = "message"
 
 CLIENT_KINDS = frozenset({CLIENT_ERROR, CSRF})
+LEVELS = ("debug", "info", "warning", "error", "fatal")  # from harmless to worst
 
 EVENT_BYTES = 65_536
 

@@ -101,9 +101,10 @@ class BugCreationService:
         """
         Do what is due for the bug with this primary key; return how many trackers filed it now.
 
-        A bug of another environment is left to the processes of that one.
+        A bug of another environment is left to the processes of that one; a
+        muted or deleted one waits until it is neither.
         """
-        bug = KnownBug.all_objects.filter(pk=known_bug_id).first()
+        bug = KnownBug.objects.filter(pk=known_bug_id).exclude(status=KnownBug.Status.MUTED).first()
         if bug is None or bug.environment != conf.get_settings().environment:
             return 0
         filed = 0

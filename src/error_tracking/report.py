@@ -14,6 +14,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from . import conf
 from .models import ErrorLog
 from .utils import clean_line, clean_text
 
@@ -29,6 +30,7 @@ SLUG_CHARS = 60
 FILE_NAME_BYTES = 120
 BEGIN = "<!-- error-tracking:begin -->"
 END = "<!-- error-tracking:end -->"
+_FIELD_NAME = re.compile(r"[A-Za-z_][\w.\[\]-]{0,60}", re.ASCII)
 ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -103,7 +105,7 @@ def report_for(bug: KnownBug) -> BugReport:
             "status_code": log.status_code,
             "method": log.method or "GET",
             "route": log.url_pattern,
-            "field_names": tuple(body) if isinstance(body, dict) else (),
+            "field_names": _field_names(body),
             "frames": _in_app_frames(log.stacktrace),
         }
     return BugReport(
@@ -138,6 +140,13 @@ def report_from(bug_id: str, data: Mapping[str, Any]) -> BugReport:
     names = {field.name for field in dataclasses.fields(BugReport)} - {"bug_id", "file_name"}
     values = {name: value for name, value in data.items() if name in names}
     return BugReport(bug_id=bug_id, **{"uuid": bug_id, "title": "", **values})
+
+
+def _field_names(body: Any) -> tuple[str, ...]:  # noqa: ANN401  JSON
+    """Return the names in *body* that read like names of fields: a client may send anything as one."""
+    names = [name for name in body if _FIELD_NAME.fullmatch(name)] if isinstance(body, dict) else []
+    scrub = conf.get_scrubber().text
+    return tuple(name for name in names if scrub(name) == name)
 
 
 def _in_app_frames(stacktrace: Any) -> tuple[tuple[str, int, str, str], ...]:  # noqa: ANN401  JSON

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from . import conf, tasks
 from .filing import BugCreationService
-from .models import Filing
+from .models import Filing, KnownBug
 from .models.base import write_alias
 
 logger = logging.getLogger("error_tracking")
@@ -72,9 +72,9 @@ _filer = FilerThread()
 
 def due_bugs() -> list[int]:
     """Return the primary keys of the bugs of this environment that have something due."""
-    rows = Filing.objects.due(timezone.now()).filter(
-        bug__environment=conf.get_settings().environment, bug__is_deleted=False
-    )
+    environment = conf.get_settings().environment
+    rows = Filing.objects.due(timezone.now()).filter(bug__environment=environment, bug__is_deleted=False)
+    rows = rows.exclude(bug__status=KnownBug.Status.MUTED)
     return list(dict.fromkeys(rows.order_by("bug__number").values_list("bug_id", flat=True)[: BATCH_BUGS * 2]))[
         :BATCH_BUGS
     ]

@@ -67,6 +67,9 @@ class ReadOnlyAdmin(Unchanging, ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
 
+    class Media:
+        css = {"all": ("error_tracking/admin.css",)}
+
 
 class ReadOnlyInline(Unchanging, TabularInline):
     """Lists rows of a bug and changes none; who sees the bug sees what belongs to it."""

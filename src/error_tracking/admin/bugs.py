@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
 
+FIELDSETS: Any = (
+    (None, {"fields": ("bug_id", "title", "severity", "status", "description", "public_message", "assignee")}),
+    (_("Occurrences"), {"fields": ("occurrence_count", "first_occurrence", "last_occurrence", "first_release")}),
+    (_("Life"), {"fields": ("resolved_at", "resolved_in_release", "regressed_at", "is_deleted")}),
+    (_("Filed"), {"fields": ("issue", "file_name", "fingerprint", "environment", "uuid")}),
+)
+EDITED_BY_PEOPLE = {"title", "severity", "description", "public_message", "assignee"}
+READ_ONLY = tuple(name for _, part in FIELDSETS for name in part["fields"] if name not in EDITED_BY_PEOPLE)
+
+
 class FilingInline(ReadOnlyInline):
     """Where the bug was filed, and why not."""
 
@@ -83,33 +93,19 @@ class KnownBugAdmin(ModelAdmin):
     actions = ("mark_resolved", "reopen", "mute", "create_github_issue", "restore")
     inlines = (FilingInline, GroupInline, ActivityInline)
     raw_id_fields = ("assignee",)
-    fieldsets = (
-        (None, {"fields": ("bug_id", "title", "severity", "status", "description", "public_message", "assignee")}),
-        (_("Occurrences"), {"fields": ("occurrence_count", "first_occurrence", "last_occurrence", "first_release")}),
-        (_("Life"), {"fields": ("resolved_at", "resolved_in_release", "regressed_at", "is_deleted")}),
-        (_("Filed"), {"fields": ("issue", "file_name", "fingerprint", "environment", "uuid")}),
-    )
-    readonly_fields = (
-        "bug_id",
-        "status",
-        "occurrence_count",
-        "first_occurrence",
-        "last_occurrence",
-        "first_release",
-        "resolved_at",
-        "resolved_in_release",
-        "regressed_at",
-        "is_deleted",
-        "issue",
-        "file_name",
-        "fingerprint",
-        "environment",
-        "uuid",
-    )
+    fieldsets = FIELDSETS
+    readonly_fields = READ_ONLY
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[KnownBug]:  # noqa: ARG002
         """Return all bugs; the filter hides deleted ones, their pages stay in reach."""
         return KnownBug.all_objects.order_by("-number")
+
+    def save_model(self, request: HttpRequest, obj: KnownBug, form: Any, change: bool) -> None:  # noqa: ANN401, FBT001
+        """Save; a bug that was added by hand is filed like any other."""
+        super().save_model(request, obj, form, change)
+        if not change:
+            filing.request(obj)
+            recorder.sweep_soon()
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:  # noqa: ANN401, ARG002
         """Return only the bugs themselves: nothing else is deleted with a mark."""

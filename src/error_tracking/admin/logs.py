@@ -133,19 +133,11 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
     list_select_related = ("bug",)
     fields = (
         "title",
-        "error_type",
-        "status_code",
-        "culprit",
-        "route",
-        "times_seen",
-        "first_seen",
-        "last_seen",
-        "first_release",
-        "last_release",
-        "environment",
-        "fingerprint",
-        "bug_link",
-        "why",
+        ("error_type", "status_code", "environment"),
+        ("culprit", "route", "fingerprint"),
+        ("times_seen", "first_seen", "last_seen"),
+        ("first_release", "last_release"),
+        ("bug_link", "why"),
     )
     readonly_fields = ("bug_link", "why")
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from error_tracking import conf, signals
+from error_tracking.events import CSRF, SERVER_ERROR
 
 from .activity import Activity
 from .base import SoftDeleteModel, SoftDeleteQuerySet, TimestampedModel, write_alias
@@ -306,12 +307,13 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
 
 
 def severity_for(group: ErrorGroup) -> str:
-    """Return the severity that a new bug of *group* starts with: high for a crash, low for a refused request."""
+    """Return the severity that a new bug of *group* starts with: a crash is high, a refused request low."""
     if group.level in {"fatal", "critical"}:
         return KnownBug.Severity.CRITICAL
-    if group.error_type == "csrf" or group.handled:
-        return KnownBug.Severity.MEDIUM
-    return KnownBug.Severity.LOW if group.is_client_error else KnownBug.Severity.HIGH
+    if group.is_client_error:
+        return KnownBug.Severity.MEDIUM if group.error_type == CSRF else KnownBug.Severity.LOW
+    is_caught = group.handled and group.error_type != SERVER_ERROR
+    return KnownBug.Severity.MEDIUM if is_caught else KnownBug.Severity.HIGH
 
 
 def count_for_bugs(alias: str, added: dict[int, tuple[int, dt.datetime]]) -> None:

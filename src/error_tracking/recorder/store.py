@@ -20,6 +20,7 @@ from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 from error_tracking import conf
+from error_tracking.events import LEVELS
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import (
     ErrorGroup,
@@ -105,9 +106,13 @@ class _Tally:
     last: Event
     count: int = 0
     has_evidence: bool = False
+    level: str = LEVELS[0]
+    handled: bool = True
 
     def add(self, event: Event) -> None:
         self.count += 1
+        self.level = max(self.level, event.level, key=_rank)
+        self.handled = self.handled and event.handled
         self.has_evidence = self.has_evidence or event.is_evidence
         if event.timestamp < self.first.timestamp:
             self.first = event
@@ -153,12 +158,22 @@ class _Batch:
         if evidence:
             rows.filter(pk__in=evidence, has_evidence=False).update(has_evidence=True)
         self._note_releases(rows)
+        self._worsen(rows)
 
     def _note_releases(self, rows: models.QuerySet[ErrorGroup]) -> None:
         for key, group in self.groups.items():
             release = self.tallies[key].last.release[:100]
             if release and group.last_release != release:
                 rows.filter(pk=group.pk).update(last_release=release)
+
+    def _worsen(self, rows: models.QuerySet[ErrorGroup]) -> None:
+        """Let the gate decide anew on a group that is worse than it was: what was handled crashes now."""
+        for key, group in self.groups.items():
+            tally = self.tallies[key]
+            if _rank(tally.level) > _rank(group.level) or (group.handled and not tally.handled):
+                level = max(tally.level, group.level, key=_rank)
+                worse = rows.filter(pk=group.pk)
+                worse.update(level=level, handled=group.handled and tally.handled, verdict=ErrorGroup.Verdict.UNDECIDED)
 
     def _read_groups(self) -> dict[_Key, ErrorGroup]:
         fingerprints = {fingerprint for fingerprint, _ in self.tallies}
@@ -235,6 +250,10 @@ class _Batch:
         known = set(Release.objects.using(self.alias).filter(version__in=versions).values_list("version", flat=True))
         rows = [Release(version=version, first_seen=timezone.now()) for version in versions if version not in known]
         Release.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
+
+
+def _rank(level: str) -> int:
+    return LEVELS.index(level) if level in LEVELS else 0
 
 
 def _key(event: Event) -> _Key:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _HEADER = (
     "<!-- Written by error_tracking, which reads nothing back from here. The part between the markers is "
-    "written anew when the bug changes; your notes belong below it. -->"
+    "ours and may be written anew; your notes belong below it. -->"
 )
 
 
