@@ -22,6 +22,7 @@ import environment
 ROOT = environment.ROOT
 PORTS = {"PostgreSQL": 5432, "MariaDB": 3306, "Redis": 6379, "RabbitMQ": 5672}
 PROGRAMS = {"gh": ("gh",), "Chromium": ("chromium", "chromium-browser", "google-chrome")}
+OTHERS = {"3.12": "6.0", "3.13": "6.1"}
 DATABASES = {"postgres": "PostgreSQL", "mariadb": "MariaDB"}
 
 
@@ -72,12 +73,14 @@ def main() -> int:
     for database, name in DATABASES.items():
         if name not in missing:
             steps.append((f"suite, {name}", without_stories, {"TEST_DATABASE": database}))
-    newest = environment.find_interpreter("3.13")
-    if newest:
-        other = str(environment.ensure(ROOT / ".venv-3.13", interpreter=newest, django="6.1", groups=["test"]))
-        steps.append(("suite, Python 3.13, Django 6.1", [other, *without_stories[1:]], {}))
-    else:
-        skipped.append("Python 3.13 with Django 6.1: the interpreter was not found")
+    for version, django in OTHERS.items():
+        title = f"Python {version}, Django {django}"
+        interpreter = environment.find_interpreter(version)
+        if interpreter is None:
+            skipped.append(f"{title}: the interpreter was not found")
+            continue
+        other = environment.ensure(ROOT / f".venv-{version}", interpreter=interpreter, django=django, groups=["test"])
+        steps.append((f"suite, {title}", [str(other), *without_stories[1:]], {}))
     failed = [title for title, command, extra in steps if run(title, command, **extra)]
     print("\n" + "=" * 70)
     for reason in skipped:

@@ -212,6 +212,38 @@ class TestWriter:
         assert journal.pending == 0
         assert "stored without its payload" in caplog.text
 
+    def test_event_that_always_fails_in_passing_ways_blocks_no_other_for_ever(self, monkeypatch):
+        original = store.store
+
+        def picky(events, **kwargs):
+            if any(event.request.get("poison") for event in events):
+                raise OperationalError("incorrect string value")
+            original(events, **kwargs)
+
+        monkeypatch.setattr(store, "store", picky)
+        journal = MemoryJournal()
+        for number in range(3):
+            journal.append(make_event(request={"poison": number == 0}).to_bytes())
+        with pytest.raises(OperationalError):
+            writer.write(journal, journal.read())
+        assert_counted(0)
+        writer.write(journal, journal.read(), is_patient=False)
+        assert_counted(3)
+
+    def test_database_that_does_not_answer_is_waited_for_whatever_the_patience(self, monkeypatch):
+        """FAULTS S01, S17."""
+
+        def away(*args, **kwargs):
+            raise OperationalError("server closed the connection")
+
+        monkeypatch.setattr(store, "store", away)
+        monkeypatch.setattr(Journal.objects, "using", away)
+        journal = MemoryJournal()
+        journal.append(make_event().to_bytes())
+        with pytest.raises(OperationalError):
+            writer.write(journal, journal.read(), is_patient=False)
+        assert journal.pending == 1
+
     def test_unreadable_payload_is_counted_as_lost(self, swallowed):
         journal = MemoryJournal()
         journal.append(b"garbage")

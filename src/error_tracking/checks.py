@@ -32,7 +32,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
 
 def check_middleware(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
     """Report a middleware that is missing (W001), twice there (W002) or too far inside (W003)."""
-    paths = conf.middleware_paths()
+    paths = conf.host("MIDDLEWARE")
     ours = [index for index, path in enumerate(paths) if path == MIDDLEWARE or _is_ours(path)]
     if not ours:
         hint = f"Add {MIDDLEWARE!r} to MIDDLEWARE, first or directly after SecurityMiddleware."

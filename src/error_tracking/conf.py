@@ -104,34 +104,9 @@ def get_scrubber() -> Scrubber:
     return Scrubber((*get_settings().SCRUB_KEYS, *cookies))
 
 
-def is_debug() -> bool:
-    """Return whether Django's technical pages are on."""
-    return bool(django_settings.DEBUG)
-
-
-def middleware_paths() -> list[str]:
-    """Return the host's MIDDLEWARE."""
-    return list(django_settings.MIDDLEWARE)
-
-
-def secret_key() -> str:
-    """Return the host's SECRET_KEY, from which the key of client hashes is derived."""
-    return django_settings.SECRET_KEY
-
-
-def propagates_exceptions() -> bool:
-    """Return whether the host asked for exceptions to leave the handler."""
-    return bool(django_settings.DEBUG_PROPAGATE_EXCEPTIONS)
-
-
-def language_code() -> str:
-    """Return the host's LANGUAGE_CODE."""
-    return django_settings.LANGUAGE_CODE
-
-
-def user_model() -> str:
-    """Return the host's AUTH_USER_MODEL."""
-    return django_settings.AUTH_USER_MODEL
+def host(name: str) -> Any:  # noqa: ANN401  whatever the host has set
+    """Return the host's own setting *name*, such as DEBUG: the only way of ours to Django's settings."""
+    return getattr(django_settings, name)
 
 
 def _raw() -> dict[str, Any]:

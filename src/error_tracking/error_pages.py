@@ -78,7 +78,7 @@ def replace(request: HttpRequest, response: HttpResponseBase, event: Event | Non
     only when the bug is known and ERROR_PAGES is not ``"bare"``.
     """
     setting = conf.get_settings().ERROR_PAGES
-    if not setting or conf.is_debug() or response.streaming or not isinstance(response, HttpResponse):
+    if not setting or conf.host("DEBUG") or response.streaming or not isinstance(response, HttpResponse):
         return
     if "html" not in response.get("Content-Type", "html") or request.method == "HEAD":
         return
@@ -135,7 +135,7 @@ def _nonce(request: HttpRequest) -> str:
 def _content(kind: str, form: str, state: known.PublicState | None, reference: str, nonce: str) -> str:
     bug_id = state.bug_id if state is not None and conf.get_settings().SHOW_BUG_ID else ""
     message = state.public_message if state is not None else ""
-    language = translation.get_language() or conf.language_code()
+    language = translation.get_language() or conf.host("LANGUAGE_CODE")
     try:
         words = _words(kind, state is not None, language)
         if form == "json":

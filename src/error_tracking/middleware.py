@@ -110,7 +110,12 @@ def _response_for_failure(request: HttpRequest, state: _State, error: Exception)
     state.is_inside = False
     state.exception, state.unhandled = state.exception or error, True
     settings = conf.get_settings()
-    if conf.is_debug() or conf.propagates_exceptions() or not settings.ERROR_PAGES or not settings.ENABLED:
+    if (
+        conf.host("DEBUG")
+        or conf.host("DEBUG_PROPAGATE_EXCEPTIONS")
+        or not settings.ERROR_PAGES
+        or not settings.ENABLED
+    ):
         _capture_exception(request, state)
         state.captured = id(error)  # on its way out it is signalled once more
         raise error

@@ -106,7 +106,7 @@ def client_address(request: HttpRequest) -> str:
 
 def client_hash(request: HttpRequest, user_id: str, fingerprint: str) -> str:
     """Return 16 hex digits that tell clients of one group apart and identify nobody."""
-    key = hashlib.sha256(f"error_tracking.client:{conf.secret_key()}".encode()).digest()
+    key = hashlib.sha256(f"error_tracking.client:{conf.host('SECRET_KEY')}".encode()).digest()
     who = f"user:{user_id}" if user_id else f"ip:{client_address(request)}"
     return hmac.new(key, f"{fingerprint}:{who}".encode(), hashlib.sha256).digest()[:8].hex()
 

@@ -77,7 +77,7 @@ def _execute_on_mariadb(statement):
 class Site:
     """A running site; a context manager."""
 
-    def __init__(self, folder, database_environment, *, github=None, broker=""):
+    def __init__(self, folder, database_environment, *, github=None, broker="", is_async=False):
         self.folder = folder
         self.github = github or {}
         self.environment = {
@@ -93,6 +93,7 @@ class Site:
         if github is not None:
             self.environment |= {"STORY_REPO": "acme/shop", **github}
         self.broker = broker
+        self.is_async = is_async
         self.port = free_port()
         self.processes = []
 
@@ -105,10 +106,12 @@ class Site:
                 "--concurrency=1", "--pool=solo", "-l", "INFO", "-Q", self.environment["STORY_QUEUE"],
             )  # fmt: skip
             self._await(lambda: " ready." in self.log("celery.log"), "the Celery worker")
-        self._start(
-            "web.log", "-m", "gunicorn", "--workers=2", "--threads=4", f"--bind=127.0.0.1:{self.port}",
-            "tests.integration.wsgi:application",
-        )  # fmt: skip
+        if self.is_async:
+            server = ["uvicorn", "--port", str(self.port), "--lifespan=off", "tests.integration.asgi:application"]
+        else:
+            workers = ["--workers=2", "--threads=4", f"--bind=127.0.0.1:{self.port}"]
+            server = ["gunicorn", *workers, "tests.integration.wsgi:application"]
+        self._start("web.log", "-m", *server)
         self._await(lambda: self.get("/fine/")[0] == 200, "the site")
         return self
 

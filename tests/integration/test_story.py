@@ -84,6 +84,24 @@ def test_failing_request_becomes_one_bug_one_file_and_one_issue(tmp_path, stub, 
         tell_story(site, stub)
 
 
+def test_asgi_server_tells_the_same_story(tmp_path, stub):
+    with (
+        database("sqlite", tmp_path) as environment,
+        Site(tmp_path, environment, github=stub.environment, is_async=True) as site,
+    ):
+        tell_story(site, stub)
+        status, page = site.get("/async/")
+        assert status == 500
+        assert "Something went wrong" in page
+        with pytest.raises(Exception, match=r"IncompleteRead|Remote end closed"):
+            site.get("/streaming-async/")
+        titles = {group["title"] for group in site.probe("wait", 10**6, 4)["groups"]}
+        assert {
+            "ValueError in tests.urls.crash_async",
+            "ValueError in tests.urls.streaming_async.<locals>.parts",
+        } <= titles
+
+
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_celery_worker_files_the_bug(tmp_path, stub, broker):
     need(broker)

@@ -42,7 +42,7 @@ class ErrorLog(TimestampedModel):
     full_url = models.TextField(_("URL"), blank=True)
     method = models.CharField(_("method"), max_length=16, blank=True)
     user = models.ForeignKey(
-        conf.user_model(),
+        conf.host("AUTH_USER_MODEL"),
         verbose_name=_("user"),
         null=True,
         blank=True,

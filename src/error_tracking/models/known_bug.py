@@ -165,7 +165,7 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
     severity = models.CharField(_("severity"), max_length=10, choices=Severity, default=Severity.MEDIUM)
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.OPEN)
     assignee = models.ForeignKey(
-        conf.user_model(),
+        conf.host("AUTH_USER_MODEL"),
         verbose_name=_("assignee"),
         null=True,
         blank=True,

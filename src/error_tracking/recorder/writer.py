@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from error_tracking import conf, gate, known, runners
 from error_tracking.events import Event
 from error_tracking.exceptions import StaleJournalError
-from error_tracking.models import ErrorLog
+from error_tracking.models import ErrorLog, Journal
 from error_tracking.models.base import write_alias
 
 from . import store as storage
@@ -37,6 +37,7 @@ QUIET_TICK_SECONDS = 60.0
 BACK_OFF_SECONDS = 0.5
 MAX_BACK_OFF_SECONDS = 30.0
 EXIT_SECONDS = 3.0
+PATIENCE_ROUNDS = 8  # about a minute of waiting for what may pass
 
 
 class Writer:
@@ -152,16 +153,17 @@ class Writer:
     def _drain(self) -> None:
         while batch := self.journal.read():
             try:
-                write(self.journal, batch)
+                write(self.journal, batch, is_patient=self.failures < PATIENCE_ROUNDS)
             except StaleJournalError:
                 continue
 
 
-def write(journal: MemoryJournal, batch: Sequence[tuple[int, bytes]]) -> None:
+def write(journal: MemoryJournal, batch: Sequence[tuple[int, bytes]], *, is_patient: bool = True) -> None:
     """
     Store *batch* of *journal*, split in halves until a poisoned event is alone.
 
-    That one is stored without its payload.
+    That one is stored without its payload. An error that may pass is waited
+    for, but without patience only while the database does not answer.
 
     Raises:
         StaleJournalError: Somebody else has moved the journal on.
@@ -175,16 +177,24 @@ def write(journal: MemoryJournal, batch: Sequence[tuple[int, bytes]]) -> None:
     except (StaleJournalError, InterfaceError):
         raise
     except (DatabaseError, ValueError, TypeError) as error:
-        if is_passing(error):
+        if is_passing(error) and (is_patient or not _answers()):
             raise
         if len(batch) > 1:
             middle = len(batch) // 2
-            write(journal, batch[:middle])
-            write(journal, batch[middle:])
+            write(journal, batch[:middle], is_patient=is_patient)
+            write(journal, batch[middle:], is_patient=is_patient)
             return
         logger.warning("an event is stored without its payload: error=%r", error)
         storage.store([event.bare() for event in events], journal=journal, position=position)
     journal.move_to(position)
+
+
+def _answers() -> bool:
+    """Return whether our tables can be read."""
+    try:
+        return Journal.objects.using(write_alias(Journal)).count() >= 0
+    except DatabaseError:
+        return False
 
 
 def _event_from(journal: MemoryJournal, payload: bytes) -> Event | None:
