@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 
+import hypothesis
 import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
 from error_tracking import error_pages, filing, known, testing
 from error_tracking.recorder import writer
+
+# A busy machine is slow, not wrong; how long text may take has tests of its own.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 class _Collector(logging.Handler):
