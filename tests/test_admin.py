@@ -67,7 +67,9 @@ def test_text_from_outside_never_becomes_markup(admin_client, immediate):
         assert 'href="javascript' not in text, page
 
 
-@pytest.mark.parametrize(("address", "is_link"), [("https://x.example/", True), ("javascript:alert(1)", False)])
+@pytest.mark.parametrize(
+    ("address", "is_link"), [("https://x.example/", True), ("javascript:alert(1)", False), ("http://[bad/", False)]
+)
 def test_only_http_addresses_become_links(address, is_link):
     """FAULTS A02."""
     assert ("<a href" in str(link_to(address))) is is_link
@@ -168,6 +170,7 @@ def test_issue_is_asked_for_and_made_by_the_outbox(admin_client, immediate, conf
     monkeypatch.setenv("PATH", "")
     text = act(admin_client, "knownbug", "create_github_issue", bug).text
     assert "1 issue is being created" in text
+    assert "This process cannot create them" in text
     row = Filing.objects.get(bug=bug, tracker="github")
     assert "gh command is not installed" in row.reason
     assert "gh command is not installed" in admin_client.get(url("knownbug", "change", bug.pk)).text
@@ -234,6 +237,25 @@ def test_people_can_edit_words_but_not_counts(admin_client, immediate):
     bug.refresh_from_db()
     assert (bug.title, bug.severity, bug.public_message) == ("A better title", "critical", "We are on it")
     assert (bug.status, bug.occurrence_count) == ("open", 1)
+
+
+def test_count_that_arrives_while_a_bug_is_edited_is_kept(admin_client, immediate, monkeypatch):
+    record()
+    bug = KnownBug.objects.get()
+    page = admin_client.get(url("knownbug", "change", bug.pk))
+    data = {"title": "Edited", "severity": "high", "description": "", "public_message": "", "assignee": ""}
+    for formset in page.context["inline_admin_formsets"]:
+        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    save = KnownBug.save
+
+    def counted_meanwhile(self, *args, **kwargs):
+        KnownBug.objects.filter(pk=self.pk).update(occurrence_count=8, status="muted")
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(KnownBug, "save", counted_meanwhile)
+    admin_client.post(url("knownbug", "change", bug.pk), data)
+    bug.refresh_from_db()
+    assert (bug.title, bug.occurrence_count, bug.status) == ("Edited", 8, "muted")
 
 
 def test_bug_added_by_hand_is_filed_like_any_other(admin_client, immediate):

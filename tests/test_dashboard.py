@@ -89,9 +89,18 @@ def test_new_bugs_regressions_unfiled_and_held_back_are_listed(immediate):
     assert json.dumps(numbers.as_json())
 
 
+def test_cards_count_all_new_bugs_and_the_lists_show_some(immediate):
+    for number in range(dashboard.LISTED + 5):
+        recorder.submit(make_event(fingerprint=f"{number:032d}"))
+    numbers = dashboard.look()
+    assert numbers.new_bugs_count == dashboard.LISTED + 5
+    assert len(numbers.new_bugs) == dashboard.LISTED
+    assert numbers.regressions_count == 0
+
+
 def test_dashboard_never_scans_error_logs(immediate, django_assert_num_queries):
     record(1)
-    with django_assert_num_queries(10) as queries:
+    with django_assert_num_queries(12) as queries:
         dashboard.look(now=NOW)
     assert not any(ErrorLog._meta.db_table in query["sql"] for query in queries)
 

@@ -73,7 +73,9 @@ class Dashboard:
     by_severity: dict[str, int]
     top_groups: Sequence[TopGroup]
     new_bugs: Sequence[KnownBug]
+    new_bugs_count: int
     regressions: Sequence[KnownBug]
+    regressions_count: int
     unfiled: Sequence[Filing]
     held_back: Sequence[ErrorGroup]
 
@@ -130,6 +132,8 @@ def look(period: str = DEFAULT_PERIOD, environment: str = "", *, now: dt.datetim
     bugs = KnownBug.objects.filter(environment=environment)
     unresolved = bugs.open().values_list("severity").annotate(count=Count("pk")).order_by()
     by_severity = dict(unresolved)
+    new_bugs = bugs.filter(created__gte=since)
+    regressions = bugs.open().filter(regressed_at__gte=since)
     return Dashboard(
         period=period,
         environment=environment,
@@ -140,8 +144,10 @@ def look(period: str = DEFAULT_PERIOD, environment: str = "", *, now: dt.datetim
         open_bugs=sum(by_severity.values()),
         by_severity={severity: by_severity.get(severity, 0) for severity in KnownBug.Severity.values},
         top_groups=_top_groups(environment, since),
-        new_bugs=list(bugs.filter(created__gte=since).order_by("-number")[:LISTED]),
-        regressions=list(bugs.open().filter(regressed_at__gte=since).order_by("-regressed_at")[:LISTED]),
+        new_bugs=list(new_bugs.order_by("-number")[:LISTED]),
+        new_bugs_count=new_bugs.count(),
+        regressions=list(regressions.order_by("-regressed_at")[:LISTED]),
+        regressions_count=regressions.count(),
         unfiled=_unfiled(environment),
         held_back=_held_back(environment, since),
     )

@@ -135,13 +135,14 @@ def _finish(request: HttpRequest, response: HttpResponseBase, state: _State) -> 
     """Capture what failed, then replace a bare page."""
     if response.status_code >= FIRST_ERROR_STATUS:
         exception = state.exception
-        state.captured = id(exception) if exception is not None else -1
         event = _service.capture_error(request, response, exception)
         state.exception = None  # the frames of a kept exception would live as long as the request (FAULTS C28)
         _replace_page(request, response, event, state)
     elif state.unhandled:  # somebody made a good answer of a 500; the error was there all the same
         _capture_exception(request, state)
         state.exception = None
+    # What fails from here on is another error, also where it gets the id of one that is gone.
+    state.captured = 0
     if response.streaming and isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
         _watch(request, response)
     return response

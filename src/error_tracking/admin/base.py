@@ -26,7 +26,11 @@ SHORT_FINGERPRINT = 8
 
 def link_to(url: str, text: str = "") -> str | SafeString:
     """Return *url* as a link when it is http(s), as plain text when it is anything else (FAULTS A02)."""
-    if urlsplit(url).scheme not in {"http", "https"}:
+    try:
+        is_web = urlsplit(url).scheme in {"http", "https"}
+    except ValueError:  # http://[bad/
+        is_web = False
+    if not is_web:
         return text or url
     return format_html('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>', url, text or url)
 

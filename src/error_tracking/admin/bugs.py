@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from error_tracking import conf, filing, recorder
+from error_tracking import conf, filing, recorder, trackers
 from error_tracking.models import Activity, ErrorGroup, Filing, KnownBug
 
 from .base import ModelAdmin, ReadOnlyInline, link_to, short_fingerprint
@@ -101,11 +101,13 @@ class KnownBugAdmin(ModelAdmin):
         return KnownBug.all_objects.order_by("-number")
 
     def save_model(self, request: HttpRequest, obj: KnownBug, form: Any, change: bool) -> None:  # noqa: ANN401, FBT001
-        """Save; a bug that was added by hand is filed like any other."""
+        """Save what was edited and nothing that is counted meanwhile; a bug added by hand is filed like any other."""
+        if change:
+            obj.save(update_fields=[*form.changed_data, "modified"])
+            return
         super().save_model(request, obj, form, change)
-        if not change:
-            filing.request(obj)
-            recorder.sweep_soon()
+        filing.request(obj)
+        recorder.sweep_soon()
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:  # noqa: ANN401, ARG002
         """Return only the bugs themselves: nothing else is deleted with a mark."""
@@ -165,6 +167,9 @@ class KnownBugAdmin(ModelAdmin):
         asked = ngettext("%d issue is being created.", "%d issues are being created.", count) % count
         how = _("The page of the bug shows how far it is.")
         self._tell(request, f"{asked} {how}" if count else _("All have an issue."))
+        if count and (why_not := trackers.configured()["github"].why_not()):
+            warning = _("This process cannot create them; another one has to: %s.") % why_not
+            self.message_user(request, warning, messages.WARNING)
 
     @staticmethod
     def _bugs(queryset: QuerySet[Any]) -> Any:  # noqa: ANN401  KnownBugQuerySet, which Django's signature hides
