@@ -35,7 +35,12 @@ def find_interpreter(version: str) -> str | None:
 def requirements(groups: list[str]) -> list[str]:
     """Return the requirements of the dependency *groups* in pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return [each for group in groups for each in project["dependency-groups"][group]]
+    known = project["dependency-groups"]
+    found: list[str] = []
+    for group in groups:
+        for each in known[group]:
+            found += requirements([each["include-group"]]) if isinstance(each, dict) else [each]
+    return found
 
 
 def ensure(
@@ -90,6 +95,8 @@ def _run(command: list[str]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the environment is to be, for example .venv")
+    parser.add_argument("groups", nargs="*", help="dependency groups of pyproject.toml to install as well")
     if sys.version_info < (3, 11):  # noqa: UP036  people start this with whatever python3 is
         sys.exit("Python 3.11 or newer is needed; name one with PYTHON=…")
-    ensure(ROOT / parser.parse_args().folder)
+    options = parser.parse_args()
+    ensure(ROOT / options.folder, groups=options.groups)

@@ -67,7 +67,7 @@ def main() -> int:
             [python, "-m", "django", "makemigrations", "--check", "--dry-run", "error_tracking"],
             {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": str(ROOT)},
         ),
-        ("suite, SQLite", [python, "-m", "pytest", "-q", "--cov", "--cov-report=term"], {}),
+        ("suite, SQLite", [python, "-m", "pytest", "-q", "-rs", "--cov", "--cov-report=term"], {}),
     ]
     without_stories = [python, "-m", "pytest", "-q", "-m", "not integration"]
     for database, name in DATABASES.items():

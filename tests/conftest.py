@@ -9,7 +9,7 @@ import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
-from error_tracking import error_pages, filing, known, testing
+from error_tracking import error_pages, filing, known, runners, testing
 from error_tracking.recorder import writer
 
 # A busy machine is slow, not wrong; how long text may take has tests of its own.
@@ -88,10 +88,12 @@ def outbox():
 
 
 @pytest.fixture
-def writer_thread(transactional_db, monkeypatch):
+def writer_thread(transactional_db, monkeypatch, configure, tmp_path):
     """A writer of its own on its thread, as in production."""
+    configure(JOURNAL_DIR=tmp_path / "journals")
     monkeypatch.setattr(testing, "is_test_environment", lambda: False)
     fresh = writer.Writer()
     monkeypatch.setattr(writer, "_writer", fresh)
     yield fresh
     fresh.stop()
+    runners.wait(10)

@@ -77,5 +77,6 @@ TEMPLATES = [
         },
     }
 ]
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # from Django 6.1 on
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ERROR_TRACKING: dict[str, object] = {}

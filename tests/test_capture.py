@@ -10,7 +10,8 @@ from django.test import Client
 
 import error_tracking
 from error_tracking import capture
-from error_tracking.capture import ErrorCaptureService, capture_exception, capture_message, guard
+from error_tracking.api import capture_exception, capture_message
+from error_tracking.capture import ErrorCaptureService, guard
 from error_tracking.services import BugCreationService
 from error_tracking.services import ErrorCaptureService as FromDoorway
 from tests.factories import raised

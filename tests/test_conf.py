@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.checks import run_checks
 
-from error_tracking import capture_message, conf, testing
+from error_tracking import capture_message, checks, conf, testing
 from error_tracking.models import ErrorLog
 from error_tracking.routers import ErrorTrackingRouter
 
@@ -56,11 +56,19 @@ WRONG = {
     "DATABASE": None,
     "RECORDER": "file",
     "RUNNER": "cron",
+    "EVENTS_PER_MINUTE": 0,
+    "JOURNAL_DIR": 5,
     "ERROR_PAGES": "all",
     "SHOW_BUG_ID": 1,
     "SCRUB_KEYS": [1],
     "IP_ADDRESSES": "some",
     "TRUSTED_PROXIES": True,
+    "BEFORE_STORE": 5,
+    "IGNORE_EXCEPTIONS": "ValueError",
+    "DISABLE": ["everything"],
+    "IN_APP": [1],
+    "RETENTION_DAYS": 0,
+    "SCRUB_EMAILS": "no",
 }
 
 
@@ -122,6 +130,7 @@ def test_release_is_found_in_the_environment(monkeypatch, configure):
         monkeypatch.delenv(name, raising=False)
     assert conf.get_settings().release == ""
     monkeypatch.setenv("GIT_COMMIT", "abc123")
+    configure()
     assert conf.get_settings().release == "abc123"
     configure(RELEASE="v2", SERVER_NAME="web-1", PLANNING_DIR=Path("/srv/bugs"))
     values = conf.get_settings()
@@ -203,3 +212,20 @@ def test_outbox_is_bounded(outbox, monkeypatch):
     for number in range(3):
         capture_message(f"message {number}")
     assert [event.message for event in outbox] == ["message 1", "message 2"]
+
+
+def test_place_for_journals_is_checked_before_a_deploy(configure, tmp_path, monkeypatch):
+    def found():
+        return [message.id for message in run_checks(tags=["error_tracking"], include_deployment_checks=True)]
+
+    configure(JOURNAL_DIR=tmp_path / "not" / "there" / "yet")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr(checks.is_container_layer, "__defaults__", ((str(tmp_path / "mark"),),))
+    assert found() == []
+    (tmp_path / "mark").touch()
+    monkeypatch.setattr(checks, "Path", lambda path: tmp_path if path == "/" else Path(path))
+    assert found() == ["error_tracking.W006"]
+    (tmp_path / "file").touch()
+    configure(JOURNAL_DIR=tmp_path / "file" / "journals")
+    assert found() == ["error_tracking.W005"]
+    assert ids() == []

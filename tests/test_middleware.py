@@ -283,7 +283,7 @@ def test_failing_capture_leaves_the_host_s_response_as_it_was(monkeypatch, swall
     def broken(*args, **kwargs):
         raise RuntimeError("inside the tracker")
 
-    monkeypatch.setattr("error_tracking.capture._exception_event", broken)
+    monkeypatch.setattr("error_tracking.capture._record", broken)
     response = send("/crash/", is_async=False)
     assert response.status_code == 500
     assert [record.exc_info[1].args for record in swallowed] == [("inside the tracker",)]

@@ -11,13 +11,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .capture import capture_exception, capture_message
-    from .recorder import flush
+    from .api import add_breadcrumb, capture_exception, capture_message, set_tag, set_user
+    from .recorder import flush, health
 
 __version__ = "0.1.0.dev0"
-__all__ = ["__version__", "capture_exception", "capture_message", "flush"]
+__all__ = [
+    "__version__",
+    "add_breadcrumb",
+    "capture_exception",
+    "capture_message",
+    "flush",
+    "health",
+    "set_tag",
+    "set_user",
+]
 
-_HOMES = {"capture_exception": "capture", "capture_message": "capture", "flush": "recorder"}
+_HOMES = {
+    **dict.fromkeys(("add_breadcrumb", "capture_exception", "capture_message", "set_tag", "set_user"), "api"),
+    **dict.fromkeys(("flush", "health"), "recorder"),
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  a module's attribute may be anything

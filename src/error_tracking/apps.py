@@ -15,7 +15,12 @@ class ErrorTrackingConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks and connect to Django; starts no thread and reads no table."""
-        from . import checks, middleware  # noqa: PLC0415  models are loaded only now
+        from . import checks, conf, middleware, recorder, tasks  # noqa: PLC0415  models are loaded only now
+        from .integrations.install import SOURCES, install  # noqa: PLC0415
 
         checks.register()
         middleware.install()
+        tasks.at_worker_shutdown(recorder.stop)
+        for name in SOURCES:
+            if name not in conf.get_settings().DISABLE:
+                install(name)

@@ -13,41 +13,34 @@ import contextvars
 import dataclasses
 import functools
 import logging
-import sys
+import platform
+import re
 import time
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
+import django
 from django.http import HttpRequest
 
-from . import conf, recorder
-from .events import CLIENT_ERROR, CSRF, EXCEPTION, LEVELS, MESSAGE, SERVER_ERROR, Event, ExceptionInfo, Frame
+from . import conf, context, noise, recorder
+from .events import CLIENT_ERROR, CSRF, EXCEPTION, LEVELS, MESSAGE, SERVER_ERROR, Event, ExceptionInfo
+from .exception_context import Outline, exception_values, outline_of
 from .fingerprint import (
     UNRESOLVED,
     VERSION,
     fingerprint_for_exception,
     fingerprint_for_message,
     fingerprint_for_response,
+    fingerprint_from_parts,
     normalize_message,
     normalize_path,
 )
-from .request_context import (
-    AGENT_CHARS,
-    METHOD_CHARS,
-    client_hash,
-    context_for,
-    guarded,
-    ip_for,
-    is_linked_from_host,
-    route_for,
-    url_for,
-    user_for,
-)
-from .stacktrace import LINE_CHARS, MESSAGE_CHARS, exceptions_from, traceback_text
-from .utils import clean_line, uuid7
+from .request_context import client_hash, client_hash_of, columns_for, guarded, is_linked_from_host, route_for, user_for
+from .stacktrace import MESSAGE_CHARS, qualified_name, type_name
+from .utils import clean_line, safe_text, uuid7
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from django.http import HttpResponseBase
 
@@ -56,6 +49,11 @@ logger = logging.getLogger("error_tracking")
 TITLE_CHARS = 255
 CSRF_FLAG = "_error_tracking_csrf_reason"
 ADMIN_PREFIX = "error_tracking_"
+MARK = "_error_tracking"
+TRACE = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-")  # W3C Trace Context, 3.2
+_RUNTIME = {"python": platform.python_version(), "django": django.get_version()}
+_MARKS: Any = vars(BaseException)["__dict__"]  # a class of the host's cannot shadow it
+_ORIGINS = ("HTTP_ORIGIN", "HTTP_REFERER")
 
 _is_capturing: contextvars.ContextVar[bool] = contextvars.ContextVar("error_tracking_is_capturing", default=False)
 _failures = 0
@@ -74,15 +72,13 @@ def guard(function: Callable[P, R]) -> Callable[P, R | None]:
 
     @functools.wraps(function)
     def guarded_function(*args: P.args, **kwargs: P.kwargs) -> R | None:
-        global _failures  # noqa: PLW0603  a counter of this process
         if _is_capturing.get():
             return None
         token = _is_capturing.set(True)
         try:
             return function(*args, **kwargs)
-        except Exception:  # the guard: whatever is wrong in us, the host goes on
-            _failures += 1
-            logger.exception("an error could not be captured")
+        except Exception as error:  # noqa: BLE001  the guard: whatever is wrong in us, the host goes on
+            _count_failure("an error could not be captured", error)
             return None
         finally:
             _is_capturing.reset(token)
@@ -104,14 +100,14 @@ class ErrorCaptureService:
             The event, or None when it is excluded, disabled or could not be captured.
         """
         status = response.status_code
-        if status < 400 or is_excluded(request, status):  # noqa: PLR2004  the first error status
+        if status < 400 or is_excluded(request, status) or _is_ignored(exception):  # noqa: PLR2004  the first error status
             return None
-        if exception is not None and status >= 500:  # noqa: PLR2004  the first server error
-            return _submit(_exception_event(exception, request, status_code=status))
-        return _submit(_response_event(request, status, exception))
+        if exception is None or status < 500:  # noqa: PLR2004  the first server error
+            return _capture_response(request, status, exception)
+        return _capture_exception(exception, request, status_code=status)
 
     @guard
-    def capture_exception(
+    def capture_exception(  # noqa: PLR0913  keywords, each said in the docstring
         self,
         request: HttpRequest | None,
         exception: BaseException,
@@ -119,32 +115,70 @@ class ErrorCaptureService:
         handled: bool = False,
         mechanism: str = "middleware",
         level: str = "error",
+        where: str = "",
+        fingerprint: Sequence[str] = (),
+        more: Callable[[], Mapping[str, object]] = dict,
     ) -> Event | None:
-        """Capture *exception*, which happened in *request* or outside any (None); return the event."""
-        status = 0 if request is None or handled else 500
-        if not conf.get_settings().ENABLED or (request is not None and is_excluded(request, status)):
+        """
+        Capture *exception*; return the event, that of its first capture when this is not the first.
+
+        Args:
+            request: The request it happened in, None outside any.
+
+            exception: The exception.
+
+            handled: Whether somebody has dealt with it.
+
+            mechanism: How it was caught.
+
+            level: One of ``events.LEVELS``.
+
+            where: What failed, where that is no request: ``"task shop.pay"``.
+
+            fingerprint: Parts of a fingerprint of the host's own.
+
+            more: Gives what is known besides; scrubbed here.
+
+        """
+        status = 500 if request is not None and mechanism == "middleware" and not handled else 0
+        if not conf.get_settings().ENABLED or _is_ignored(exception):
             return None
-        event = _exception_event(exception, request, status_code=status)
-        return _submit(dataclasses.replace(event, handled=handled, mechanism=mechanism, level=_level(level)))
+        if request is not None and is_excluded(request, status):
+            return None
+        values = {"handled": handled, "mechanism": mechanism, "level": _level(level)}
+        return _capture_exception(
+            exception, request, status_code=status, where=where, parts=fingerprint, more=more, **values
+        )
 
     @guard
-    def capture_message(self, message: str, *, level: str = "info", request: HttpRequest | None = None) -> Event | None:
-        """Capture *message*, which has no exception; return the event."""
+    def capture_message(  # noqa: PLR0913  keywords, each said in the docstring
+        self,
+        message: object,
+        *,
+        level: str = "info",
+        request: HttpRequest | None = None,
+        logger_name: str = "api",
+        template: str = "",
+        fingerprint: Sequence[str] = (),
+        more: Callable[[], Mapping[str, object]] = dict,
+    ) -> Event | None:
+        """Capture *message*, which has no exception; return the event. *template* is it before values were put in."""
         if not conf.get_settings().ENABLED:
             return None
-        text = conf.get_scrubber().text(str(message), MESSAGE_CHARS)
-        values = _request_values(request) if request is not None else {}
-        event = _event(
-            error_type=MESSAGE,
-            mechanism="api",
-            fingerprint=fingerprint_for_message(text, "api"),
-            title=clean_line(normalize_message(text), TITLE_CHARS) or "message",
-            message=text,
-            level=_level(level),
-            handled=True,
-            **values,
-        )
-        return _submit(event)
+        scrubber = conf.get_scrubber()
+        text = scrubber.text(safe_text(message, MESSAGE_CHARS), MESSAGE_CHARS)
+        pattern = normalize_message(scrubber.text(template, MESSAGE_CHARS) if template else text)
+        own = fingerprint_for_message(pattern, logger_name)
+        head = {
+            "error_type": MESSAGE,
+            "mechanism": "api" if logger_name == "api" else "logging",
+            "fingerprint": fingerprint_from_parts(fingerprint, own) if fingerprint else own,
+            "title": clean_line(pattern, TITLE_CHARS) or "message",
+            "message": text,
+            "level": _level(level),
+            "handled": True,
+        }
+        return _record(head, request, dict, more)
 
     def generate_fingerprint(self, error_type: str, url: str, status_code: int) -> str:
         """Return the fingerprint of a response without an exception; equals the stored one."""
@@ -155,34 +189,9 @@ class ErrorCaptureService:
         return _route_of_url(url) or normalize_path(url)
 
 
-def capture_exception(
-    exc: BaseException | None = None, *, request: HttpRequest | None = None, level: str = "error"
-) -> str:
-    """
-    Capture an exception that your own code has handled.
-
-    Args:
-        exc: The exception; by default the one being handled.
-
-        request: The request it happened in, if there is one.
-
-        level: ``"debug"``, ``"info"``, ``"warning"``, ``"error"`` or ``"fatal"``.
-
-    Returns:
-        The reference of the event, ``""`` when nothing was captured. Never raises.
-    """
-    exception = exc if exc is not None else sys.exception()
-    if exception is None:
-        logger.warning("capture_exception() was called where no exception is being handled")
-        return ""
-    event = ErrorCaptureService().capture_exception(request, exception, handled=True, mechanism="api", level=level)
-    return event.reference if event is not None else ""
-
-
-def capture_message(message: str, *, level: str = "info", request: HttpRequest | None = None) -> str:
-    """Capture *message*; return the reference of the event, ``""`` when nothing was captured. Never raises."""
-    event = ErrorCaptureService().capture_message(message, level=level, request=request)
-    return event.reference if event is not None else ""
+def mark(exception: BaseException) -> None:
+    """Say of *exception* that it needs no capture any more in the unit of work at hand."""
+    _MARKS.__get__(exception)[MARK] = context.current().key
 
 
 def is_excluded(request: HttpRequest, status_code: int) -> bool:
@@ -196,123 +205,181 @@ def is_excluded(request: HttpRequest, status_code: int) -> bool:
     return match is not None and "admin" in match.app_names and str(match.url_name).startswith(ADMIN_PREFIX)
 
 
-def _submit(event: Event) -> Event:
-    recorder.submit(event)
-    return event
+def _record(
+    head: dict[str, Any],
+    request: HttpRequest | None,
+    payload: Callable[[], dict[str, Any]],
+    more: Callable[[], Mapping[str, object]] = dict,
+) -> Event | None:
+    """
+    Count the event that *head* begins, or submit it with its *payload*, which is built only now.
+
+    A payload that cannot be built costs the payload, not the event (FAULTS B04,
+    C27). None when the project's hook does not want it.
+    """
+    now = time.time()
+    head |= _client_values(request, head)
+    representative = recorder.fold(head, now)
+    identity = representative or str(uuid7())
+    settings = conf.get_settings()
+    event = Event(
+        event_id=identity,
+        reference=identity[-10:],
+        timestamp=now,
+        fingerprint_version=VERSION,
+        release=settings.release,
+        environment=settings.environment,
+        server_name=settings.server_name,
+        **head,
+    )
+    if representative:
+        return event
+    try:
+        values = {**(columns_for(request) if request is not None else {}), **payload()}
+        event = dataclasses.replace(event, context=_context_values(request, more), **values)
+    except Exception as error:  # noqa: BLE001  memory that has run out, or an exception that fights back
+        _count_failure("the payload of an error could not be captured", error)
+    answer = _asked(event)
+    if answer is not None:
+        recorder.submit(answer)
+    return answer
+
+
+def _asked(event: Event) -> Event | None:
+    """Return what the project's BEFORE_STORE makes of *event*; a hook that fails costs the payload, not the event."""
+    try:
+        hook = conf.before_store()
+        answer = event if hook is None else hook(event)
+    except Exception as error:  # noqa: BLE001  the hook is the host's own
+        _count_failure("BEFORE_STORE failed, the event is stored without its payload", error)
+        return event.bare()
+    if answer is None or isinstance(answer, Event):
+        return answer
+    logger.error("BEFORE_STORE must return an Event or None: returned=%s", type(answer).__name__)
+    return event.bare()
+
+
+def _context_values(request: HttpRequest | None, more: Callable[[], Mapping[str, object]]) -> dict[str, Any]:
+    """Return what is known besides the request: what was told, what *more* gives, the trace, the versions."""
+    scrubber = conf.get_scrubber()
+    told = context.told(scrubber)
+    given = {name: value for name, value in more().items() if value}
+    tags = {**told.pop("tags", {}), **scrubber.tree(given.pop("tags", {}))}
+    found = {**told, **scrubber.tree(given), "runtime": _RUNTIME}
+    if tags:
+        found["tags"] = tags
+    trace = TRACE.match(str(request.META.get("HTTP_TRACEPARENT", ""))[:100]) if request is not None else None
+    if trace is not None:
+        found["trace_id"] = trace[1]
+    return found
+
+
+def _count_failure(what: str, error: Exception) -> None:
+    global _failures  # noqa: PLW0603  a counter of this process
+    _failures += 1
+    recorder.count_failure()
+    logger.error(what, exc_info=error)
 
 
 def _level(level: str) -> str:
     return level if level in LEVELS else "error"
 
 
-def _event(**values: Any) -> Event:  # noqa: ANN401  the fields of Event
-    settings = conf.get_settings()
-    identity = uuid7()
-    defaults: dict[str, Any] = {
-        "event_id": str(identity),
-        "reference": f"{identity.int & 0xFF_FFFF_FFFF:010x}",
-        "timestamp": time.time(),
-        "fingerprint_version": VERSION,
-        "release": settings.release,
-        "environment": settings.environment,
-        "server_name": settings.server_name,
-    }
-    return Event(**{**defaults, **values})
+def _is_ignored(exception: BaseException | None) -> bool:
+    """Return whether IGNORE_EXCEPTIONS names the class of *exception* or one that it derives from."""
+    names = conf.get_settings().IGNORE_EXCEPTIONS
+    if exception is None or not names:
+        return False
+    bases = type.__dict__["__mro__"].__get__(type(exception))
+    return any(qualified_name(base) in names for base in bases)
 
 
-def _response_event(request: HttpRequest, status: int, exception: BaseException | None) -> Event:
-    """Return the event of a response; a 4xx with an exception behind it is still an answer, not a crash."""
-    reason = request.__dict__.get(CSRF_FLAG, "")
+def _capture_response(
+    request: HttpRequest, status: int, exception: BaseException | None, *, is_gone: bool = False
+) -> Event | None:
+    """Capture a response; a 4xx with an exception behind it is still an answer, not a crash."""
+    reason = clean_line(request.__dict__.get(CSRF_FLAG, ""), 300)
     kind = CSRF if reason and status == 403 else CLIENT_ERROR if status < 500 else SERVER_ERROR  # noqa: PLR2004
     route = route_for(request)
-    values = _request_values(request, route=route)
-    exceptions = _scrubbed(exceptions_from(exception)) if exception is not None else ()
-    fingerprint = fingerprint_for_response(kind, status, route)
     what = "CSRF failure" if kind == CSRF else f"HTTP {status}"
-    if kind == CSRF:
-        is_evidence = guarded(is_linked_from_host, request, "HTTP_ORIGIN", default=False)
-        values["is_evidence"] = is_evidence or guarded(is_linked_from_host, request, default=False)
-    return _event(
-        error_type=kind,
-        mechanism="middleware",
-        handled=True,
-        status_code=status,
-        fingerprint=fingerprint,
-        title=clean_line(f"{what} on {route or 'URLs that do not resolve'}", TITLE_CHARS),
-        message=clean_line(reason, 300),
-        exceptions=exceptions,
-        traceback=traceback_text(exceptions),
-        client=guarded(client_hash, request, values["user_id"], fingerprint, default=""),
-        **values,
-    )
-
-
-def _exception_event(exception: BaseException, request: HttpRequest | None, *, status_code: int) -> Event:
-    exceptions = _scrubbed(exceptions_from(exception))
-    raised = exceptions[0]
-    values = _request_values(request) if request is not None else {}
-    route = route_for(request) if request is not None else UNRESOLVED
-    fingerprint = fingerprint_for_exception(raised, route)
-    if request is not None:
-        values["client"] = guarded(client_hash, request, values["user_id"], fingerprint, default="")
-    where = raised.culprit or route
-    return _event(
-        error_type=EXCEPTION,
-        mechanism="middleware",
-        status_code=status_code,
-        fingerprint=fingerprint,
-        title=clean_line(f"{raised.type} in {where}" if where else raised.type, TITLE_CHARS),
-        culprit=raised.culprit,
-        exceptions=exceptions,
-        traceback=traceback_text(exceptions),
-        **values,
-    )
-
-
-@functools.lru_cache(maxsize=4_096)
-def _scrubbed_line(line: str) -> str:
-    """Return a source line without secrets; the same lines come with every error, so they are kept."""
-    return conf.get_scrubber().text(line, LINE_CHARS)
-
-
-def _scrubbed(exceptions: tuple[ExceptionInfo, ...]) -> tuple[ExceptionInfo, ...]:
-    """Return *exceptions* without secrets in messages and source lines (FAULTS V05, V07)."""
-    scrubber = conf.get_scrubber()
-
-    def frame(each: Frame) -> Frame:
-        return dataclasses.replace(
-            each,
-            context_line=_scrubbed_line(each.context_line),
-            pre_context=tuple(map(_scrubbed_line, each.pre_context)),
-            post_context=tuple(map(_scrubbed_line, each.post_context)),
-        )
-
-    def scrubbed(info: ExceptionInfo) -> ExceptionInfo:
-        message = scrubber.text(info.message, MESSAGE_CHARS)
-        return dataclasses.replace(info, message=message, frames=tuple(map(frame, info.frames)))
-
-    return tuple(map(scrubbed, exceptions))
-
-
-def _request_values(request: HttpRequest, *, route: str | None = None) -> dict[str, Any]:
-    """Return the columns that come from the request, each part guarded on its own."""
-    scrubber = conf.get_scrubber()
-    user_id, user_label = guarded(user_for, request, default=("", ""))
-    if route is None:
-        route = route_for(request)
-    return {
-        "method": clean_line(str(request.method or ""), METHOD_CHARS),
-        "route": route or guarded(lambda: normalize_path(scrubber.path(request.path)), default=""),
-        "url": guarded(url_for, request, default=""),
-        "user_id": user_id,
-        "user_label": user_label,
-        "ip_address": guarded(ip_for, request, default=""),
-        "user_agent": guarded(
-            lambda: scrubber.line(str(request.META.get("HTTP_USER_AGENT", "")), AGENT_CHARS), default=""
-        ),
-        "is_evidence": bool(user_id) or guarded(is_linked_from_host, request, default=False),
-        "request": context_for(request),
+    title, detail = f"{what} on {route or 'URLs that do not resolve'}", reason if kind == CSRF else ""
+    if kind == CLIENT_ERROR:
+        detail = noise.DISCONNECT if is_gone else guarded(noise.noise_of, request, status, default="")
+        if detail:
+            route, title = UNRESOLVED, noise.TITLES[detail].format(what=what)
+    head = {
+        "error_type": kind,
+        "mechanism": "middleware",
+        "handled": True,
+        "status_code": status,
+        "fingerprint": fingerprint_for_response(kind, status, route, detail),
+        "title": clean_line(title, TITLE_CHARS),
+        "message": reason,
+        "route": route,
+        "is_noise": bool(detail) and kind == CLIENT_ERROR,
     }
+    return _record(head, request, lambda: exception_values(exception, request) if exception is not None else {})
+
+
+def _capture_exception(  # noqa: PLR0913  keywords, each said in the docstring
+    exception: BaseException,
+    request: HttpRequest | None,
+    *,
+    status_code: int,
+    where: str = "",
+    parts: Sequence[str] = (),
+    more: Callable[[], Mapping[str, object]] = dict,
+    **extra: object,
+) -> Event | None:
+    if request is not None and noise.is_disconnect(exception):
+        return _capture_response(request, noise.CLIENT_CLOSED_REQUEST, exception, is_gone=True)
+    unit = context.current()
+    marks = _MARKS.__get__(exception)
+    if marks.get(MARK) == unit.key and (unit.is_begun or extra.get("mechanism") != "api"):
+        return unit.event  # somebody has seen it before: the first one counts (FAULTS C05)
+    route = route_for(request) if request is not None else clean_line(where, 200)
+    raised, fingerprint, culprit = _outline(exception, route)
+    place = culprit or route
+    head = {
+        "error_type": EXCEPTION,
+        "mechanism": "middleware",
+        "status_code": status_code,
+        "fingerprint": fingerprint_from_parts(parts, fingerprint) if parts else fingerprint,
+        "title": clean_line(f"{raised.type} in {place}" if place else raised.type, TITLE_CHARS),
+        "culprit": culprit,
+        "exceptions": (raised,),
+        "route": route,
+        **extra,
+    }
+    event = _record(head, request, lambda: exception_values(exception, request), more)
+    unit.event, marks[MARK] = event, unit.key
+    return event
+
+
+def _outline(exception: BaseException, route: str) -> Outline:
+    try:
+        return outline_of(exception, route)
+    except Exception as error:  # noqa: BLE001  an exception that fights back still has a type
+        _count_failure("an exception could not be read", error)
+        raised = ExceptionInfo(*type_name(exception), "")
+        return raised, fingerprint_for_exception(raised, route), ""
+
+
+def _client_values(request: HttpRequest | None, head: dict[str, Any]) -> dict[str, Any]:
+    """Return what is counted of each client, also of an event that is not stored whole."""
+    is_noise = head.pop("is_noise", False)
+    told = context.current().user
+    user_id, user_label = told or ("", "")
+    if request is None:
+        client = client_hash_of(f"user:{user_id}", head["fingerprint"]) if user_id else ""
+        return {"user_id": user_id, "user_label": user_label, "client": client}
+    if told is None:
+        user_id, user_label = guarded(user_for, request, default=("", ""))
+    is_evidence = bool(user_id) or guarded(is_linked_from_host, request, default=False)
+    if head["error_type"] == CSRF:  # a signed-in user alone shows nothing: that is whom a forged form attacks
+        is_evidence = any(guarded(is_linked_from_host, request, name, default=False) for name in _ORIGINS)
+    client = guarded(client_hash, request, user_id, head["fingerprint"], default="")
+    return {"user_id": user_id, "user_label": user_label, "is_evidence": is_evidence and not is_noise, "client": client}
 
 
 def _route_of_url(url: str) -> str:

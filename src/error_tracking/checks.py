@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from django.core import checks
@@ -12,6 +14,7 @@ from django.utils.module_loading import import_string
 from . import conf
 from .middleware import ErrorCaptureMiddleware
 from .models import ErrorLog
+from .recorder import machine
 
 MIDDLEWARE = "error_tracking.middleware.ErrorCaptureMiddleware"
 SECURITY = "django.middleware.security.SecurityMiddleware"
@@ -81,7 +84,28 @@ def check_database(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
     return []
 
 
+def check_journal(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+    """Report a place for journals that cannot be written (W005), or that goes with its container (W006)."""
+    root = machine.journal_root()
+    place = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    hint = 'Set ERROR_TRACKING["JOURNAL_DIR"] to a directory on a volume that this user may write to.'
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        message = f"Events wait in memory only, and are lost with their process: {place} cannot be written to."
+        return [checks.Warning(message, hint=hint, id="error_tracking.W005")]
+    if is_container_layer(place):
+        message = f"Journals are in {root}, on the container's own layer: what waits there goes with the container."
+        return [checks.Warning(message, hint=hint, id="error_tracking.W006")]
+    return []
+
+
+def is_container_layer(place: Path, marks: tuple[str, ...] = ("/.dockerenv", "/run/.containerenv")) -> bool:
+    """Return whether this is a container and *place* on the file system that it loses when it is replaced."""
+    is_container = "KUBERNETES_SERVICE_HOST" in os.environ or any(Path(mark).exists() for mark in marks)
+    return is_container and place.stat().st_dev == Path("/").stat().st_dev
+
+
 def register() -> None:
     """Register the checks with Django."""
     for check in (check_settings, check_middleware, check_database):
         checks.register(check, TAG)
+    checks.register(check_journal, TAG, deploy=True)

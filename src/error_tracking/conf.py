@@ -13,15 +13,19 @@ import os
 import socket
 import types
 import typing
+from collections.abc import Callable  # noqa: TC003  the type hints are read at run time
 from pathlib import Path
 from typing import Any, Literal
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 from .scrubbing import Scrubber
+from .utils import git_head
 
 NAME = "ERROR_TRACKING"
+Feature = Literal["breadcrumbs", "celery", "commands", "locals", "tasks", "threads"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +46,18 @@ class Settings:
     SERVER_NAME: str | None = None
     DATABASE: str = "default"
     RECORDER: Literal["thread", "immediate"] = "thread"
+    EVENTS_PER_MINUTE: int = 10
+    BEFORE_STORE: str | Callable[..., Any] | None = None
+    IGNORE_EXCEPTIONS: list[str] | tuple[str, ...] = ()
+    DISABLE: list[Feature] | tuple[Feature, ...] = ()
+    IN_APP: list[str] | tuple[str, ...] = ()
+    RETENTION_DAYS: int = 90
+    JOURNAL_DIR: str | Path | None = None
     RUNNER: Literal["auto", "thread", "celery", "inline"] = "auto"
     ERROR_PAGES: Literal["bare"] | bool = True
     SHOW_BUG_ID: bool = False
     SCRUB_KEYS: list[str] | tuple[str, ...] = ()
+    SCRUB_EMAILS: bool = True
     IP_ADDRESSES: Literal["masked", "full", "none"] = "masked"
     TRUSTED_PROXIES: int = 0
 
@@ -72,8 +84,8 @@ class Settings:
 
     @property
     def release(self) -> str:
-        """Return RELEASE, by default what one of the documented environment variables says."""
-        return self.RELEASE or next((os.environ[name] for name in RELEASE_VARIABLES if os.environ.get(name)), "")
+        """Return RELEASE, else what an environment variable says, else the commit that BASE_DIR is a checkout of."""
+        return self.RELEASE or _release_found()
 
 
 RELEASE_VARIABLES = (
@@ -84,6 +96,24 @@ RELEASE_VARIABLES = (
     "GIT_COMMIT",
     "CI_COMMIT_SHA",
 )
+
+
+@functools.lru_cache(maxsize=1)
+def _release_found() -> str:
+    named = next((os.environ[name] for name in RELEASE_VARIABLES if os.environ.get(name)), "")
+    return named or git_head(Path(getattr(django_settings, "BASE_DIR", None) or Path.cwd()))[:12]
+
+
+@functools.lru_cache(maxsize=1)
+def before_store() -> Callable[..., Any] | None:
+    """
+    Return the project's hook, imported where it is named by its path.
+
+    Raises:
+        ImportError: There is nothing under this path.
+    """
+    hook = get_settings().BEFORE_STORE
+    return import_string(hook) if isinstance(hook, str) else hook
 
 
 @functools.lru_cache(maxsize=1)
@@ -101,7 +131,8 @@ def get_settings() -> Settings:
 def get_scrubber() -> Scrubber:
     """Return the scrubber with the project's own keys and its session and CSRF cookie names."""
     cookies = (django_settings.SESSION_COOKIE_NAME, django_settings.CSRF_COOKIE_NAME)
-    return Scrubber((*get_settings().SCRUB_KEYS, *cookies))
+    settings = get_settings()
+    return Scrubber((*settings.SCRUB_KEYS, *cookies), keep_emails=not settings.SCRUB_EMAILS)
 
 
 def host(name: str) -> Any:  # noqa: ANN401  whatever the host has set
@@ -136,8 +167,9 @@ def problem_with(name: object, value: object) -> tuple[str, str] | None:
             f"{NAME}[{name!r}] must be {_in_words(expected)}, not {value!r}.",
             f"The default, {default!r}, is used until it is.",
         )
-    if name in {"BUG_THRESHOLD", "TRUSTED_PROXIES"} and isinstance(value, int) and value < int(name == "BUG_THRESHOLD"):
-        return f"{NAME}[{name!r}] must not be {value}.", f"The least is {int(name == 'BUG_THRESHOLD')}."
+    least = {"BUG_THRESHOLD": 1, "EVENTS_PER_MINUTE": 1, "RETENTION_DAYS": 1, "TRUSTED_PROXIES": 0}.get(name)
+    if least is not None and isinstance(value, int) and value < least:
+        return f"{NAME}[{name!r}] must not be {value}.", f"The least is {least}."
     if name == "BUG_PREFIX" and not (str(value).isascii() and str(value).isalnum() and len(str(value)) <= 8):  # noqa: PLR2004
         return f"{NAME}['BUG_PREFIX'] must be one to eight ASCII letters or digits, not {value!r}.", "For example 'B'."
     return None
@@ -164,6 +196,8 @@ def _fits(value: object, expected: Any) -> bool:  # noqa: ANN401  a type express
         return isinstance(value, origin) and all(_fits(each, item) for each in value)
     if expected is int:
         return isinstance(value, int) and not isinstance(value, bool)
+    if origin is not None:  # Callable[...]
+        return callable(value)
     return isinstance(value, expected)
 
 
@@ -175,6 +209,8 @@ def _in_words(expected: Any) -> str:  # noqa: ANN401
         return " or ".join(repr(option) for option in typing.get_args(expected))
     if origin in {list, tuple}:
         return f"a list of {_in_words(typing.get_args(expected)[0])}"
+    if origin is not None:
+        return "a function"
     name: str = expected.__name__
     return {"NoneType": "None", "Path": "a Path"}.get(name, name)
 
@@ -183,6 +219,8 @@ def _reset(*, setting: str, **_kwargs: object) -> None:
     if setting in {NAME, "DEBUG", "BASE_DIR", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME"}:
         get_settings.cache_clear()
         get_scrubber.cache_clear()
+        _release_found.cache_clear()
+        before_store.cache_clear()
 
 
 setting_changed.connect(_reset, dispatch_uid="error_tracking.conf")

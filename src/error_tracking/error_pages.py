@@ -35,6 +35,7 @@ REFERENCE = "%%et-reference%%"
 BUG_ID = "%%et-bug-id%%"
 MESSAGE = "%%et-message%%"
 NONCE = "%%et-nonce%%"
+_MARKS = re.compile(f"({REFERENCE}|{BUG_ID}|{MESSAGE}|{NONCE})")
 FALLBACK = (
     "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     "<title>Something went wrong</title><body style='font-family:system-ui;max-width:36rem;margin:4rem auto;"
@@ -148,7 +149,7 @@ def _content(kind: str, form: str, state: known.PublicState | None, reference: s
         logger.exception("the error page could not be rendered")
         return FALLBACK
     values = {REFERENCE: reference, BUG_ID: bug_id, MESSAGE: _escape(message), NONCE: nonce}
-    return re.sub("|".join(values), lambda match: values[match[0]], page)
+    return "".join([values.get(part, part) for part in page])
 
 
 def _escape(text: str) -> str:
@@ -164,8 +165,8 @@ def _rendered(  # noqa: PLR0913, PLR0917  the variants of a page
     has_bug_id: bool,  # noqa: FBT001
     has_message: bool,  # noqa: FBT001
     language: str,
-) -> str:
-    """Return one variant of the page in one language, with marks where reference, bug id and nonce go."""
+) -> list[str]:
+    """Return one variant of the page in one language, in parts; some are marks where reference, bug id and nonce go."""
     name = "error_tracking/known_bug.html" if is_known else "error_tracking/error.html"
     context: dict[str, Any] = {
         **_words(kind, is_known, language),
@@ -182,7 +183,7 @@ def _rendered(  # noqa: PLR0913, PLR0917  the variants of a page
         "nonce": NONCE,
     }
     with translation.override(language):
-        return loader.get_template(name).render(context)
+        return _MARKS.split(loader.get_template(name).render(context))
 
 
 def _problem(kind: str, words: dict[str, str], reference: str, bug_id: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import struct
+import uuid
 from typing import Any, Self
 
 EXCEPTION = "exception"
@@ -19,6 +21,8 @@ MESSAGE = "message"
 
 CLIENT_KINDS = frozenset({CLIENT_ERROR, CSRF})
 LEVELS = ("debug", "info", "warning", "error", "fatal")  # from harmless to worst
+
+KINDS = (EXCEPTION, SERVER_ERROR, CLIENT_ERROR, CSRF, MESSAGE)
 
 EVENT_BYTES = 65_536
 
@@ -36,6 +40,7 @@ class Frame:
     pre_context: tuple[str, ...] = ()
     post_context: tuple[str, ...] = ()
     in_app: bool = False
+    vars: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,6 +57,10 @@ class ExceptionInfo:
     def qualified_type(self) -> str:
         """Return the type with its module, as Python prints it: builtins have none."""
         return self.type if self.module in {"", "builtins"} else f"{self.module}.{self.type}"
+
+    def without_vars(self) -> ExceptionInfo:
+        """Return the same without local variables."""
+        return dataclasses.replace(self, frames=tuple(dataclasses.replace(each, vars={}) for each in self.frames))
 
     @property
     def culprit(self) -> str:
@@ -71,6 +80,8 @@ class Event:
     that was raised, its causes follow. ``client`` is a keyed hash that tells
     clients apart and identifies nobody; ``is_evidence`` says that a client error
     shows a fault of the site (linked from this host, or a signed-in user).
+    ``context`` is what is known besides the request: tags, breadcrumbs, extra
+    values, the task or command, the trace it belongs to.
     """
 
     event_id: str
@@ -98,21 +109,30 @@ class Event:
     client: str = ""
     is_evidence: bool = False
     request: dict[str, Any] = dataclasses.field(default_factory=dict)
+    context: dict[str, Any] = dataclasses.field(default_factory=dict)
     release: str = ""
     environment: str = ""
     server_name: str = ""
+
+    @property
+    def count(self) -> int:
+        """Return 1: an event stands for itself."""
+        return 1
 
     def to_bytes(self) -> bytes:
         """Return the event as UTF-8 JSON of at most ``EVENT_BYTES``; what is largest goes first."""
         data = _encode(self)
         if len(data) <= EVENT_BYTES:
             return data
-        first = self.exceptions[:1]
-        for smaller in (
-            dataclasses.replace(self, request={"truncated": True}),
-            dataclasses.replace(self, request={"truncated": True}, traceback=self.traceback[:8_000]),
-            dataclasses.replace(self, request={"truncated": True}, traceback=self.traceback[:8_000], exceptions=first),
+        smaller = self
+        for change in (
+            {"exceptions": tuple(info.without_vars() for info in self.exceptions)},
+            {"request": {"truncated": True}},
+            {"context": {"truncated": True}},
+            {"traceback": self.traceback[:8_000]},
+            {"exceptions": tuple(info.without_vars() for info in self.exceptions[:1])},
         ):
+            smaller = dataclasses.replace(smaller, **change)
             data = _encode(smaller)
             if len(data) <= EVENT_BYTES:
                 return data
@@ -123,17 +143,18 @@ class Event:
         return dataclasses.replace(
             self,
             request={"truncated": True},
+            context={},
             traceback="",
             exceptions=tuple(dataclasses.replace(info, frames=()) for info in self.exceptions[:1]),
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
+    def from_bytes(cls, data: bytes, *, is_plain: bool = False) -> Self:
         """
         Return the event that :meth:`to_bytes` wrote, also one of another release.
 
         Fields that this release does not know are left out; missing ones have
-        their defaults.
+        their defaults. With *is_plain* frames stay dicts, as they are stored.
 
         Raises:
             ValueError: *data* is no event.
@@ -144,7 +165,7 @@ class Event:
             raise ValueError(msg)  # noqa: TRY004  the caller's contract: what cannot be read is a ValueError
         names = {field.name for field in dataclasses.fields(cls)}
         values = {name: value for name, value in raw.items() if name in names}
-        values["exceptions"] = tuple(_exception_from(item) for item in raw.get("exceptions", ()))
+        values["exceptions"] = tuple(_exception_from(item, is_plain=is_plain) for item in raw.get("exceptions", ()))
         try:
             return cls(**values)
         except TypeError as error:
@@ -152,8 +173,81 @@ class Event:
             raise ValueError(msg) from error
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """
+    Up to ``MOST`` events that are counted only; the one with ``event_id`` was stored for them.
+
+    ``timestamp`` is seconds since the epoch, exact to the millisecond.
+    """
+
+    event_id: str
+    fingerprint: str
+    timestamp: float
+    error_type: str
+    status_code: int = 0
+    client: str = ""
+    is_evidence: bool = False
+    count: int = 1
+
+    LAYOUT = struct.Struct("<16s16sHI8sHB")
+    MOST = 255
+
+    @classmethod
+    def of(cls, event: Event, event_id: str) -> Self:
+        """Return what is counted of *event* when the one with *event_id* stands for it."""
+        names = ("fingerprint", "timestamp", "error_type", "status_code", "client", "is_evidence")
+        return cls(event_id=event_id, **{name: getattr(event, name) for name in names})
+
+    def times(self, count: int) -> Fold:
+        """Return the same fold of *count* events."""
+        return dataclasses.replace(self, count=count)
+
+    def to_bytes(self) -> bytes:
+        """Return the fold as 49 bytes."""
+        high, low = divmod(int(self.timestamp * 1_000), 1 << 32)
+        flags = (
+            self.status_code % 1_024
+            | KINDS.index(self.error_type) << 10
+            | self.is_evidence << 13
+            | bool(self.client) << 14
+        )
+        ids = bytes.fromhex(self.event_id.replace("-", "")), bytes.fromhex(self.fingerprint)
+        return self.LAYOUT.pack(*ids, high, low, bytes.fromhex(self.client or "00"), flags, self.count)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """
+        Return the fold that :meth:`to_bytes` wrote.
+
+        Raises:
+            ValueError: *data* is no fold.
+        """
+        try:
+            key, fingerprint, high, low, client, flags, count = cls.LAYOUT.unpack(data)
+            return cls(
+                event_id=str(uuid.UUID(bytes=key)),
+                fingerprint=fingerprint.hex(),
+                timestamp=((high << 32) + low) / 1_000,
+                error_type=KINDS[flags >> 10 & 7],
+                status_code=flags & 1_023,
+                client=client.hex() if flags >> 14 & 1 else "",
+                is_evidence=bool(flags >> 13 & 1),
+                count=count,
+            )
+        except (struct.error, IndexError) as error:
+            msg = f"not a fold: {error}"
+            raise ValueError(msg) from error
+
+
 def _encode(event: Event) -> bytes:
     return json.dumps(event, default=_fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def plain(info: ExceptionInfo) -> dict[str, Any]:
+    """Return *info* as plain data, its frames too."""
+    frames: Any = info.frames
+    return {**_fields(info), "frames": [each if isinstance(each, dict) else _fields(each) for each in frames]}
 
 
 def _fields(value: Event | ExceptionInfo | Frame) -> dict[str, Any]:
@@ -161,7 +255,9 @@ def _fields(value: Event | ExceptionInfo | Frame) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}
 
 
-def _exception_from(raw: dict[str, Any]) -> ExceptionInfo:
+def _exception_from(raw: dict[str, Any], *, is_plain: bool) -> ExceptionInfo:
+    if is_plain:
+        return ExceptionInfo(**raw)
     frames = tuple(
         Frame(**{**frame, "pre_context": tuple(frame["pre_context"]), "post_context": tuple(frame["post_context"])})
         for frame in raw["frames"]

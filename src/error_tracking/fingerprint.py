@@ -2,7 +2,8 @@
 An event's parts to its fingerprint, by versioned rules.
 
 Version 1: an exception is its type with the in-app frames (module and function,
-and the text of the raising line); without in-app frames its route and
+and the text of the raising line, or template and node); a refused row also its
+constraint, a group also its members; without in-app frames its route and
 normalised message; a response without an exception its kind, status and route.
 Never a line number, an absolute path or a raw message. Rules are never edited
 in place once 0.1.0 is tagged: a new version is written beside the old.
@@ -10,11 +11,14 @@ in place once 0.1.0 is tagged: a new version is written beside the old.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .events import ExceptionInfo
 
 VERSION = 1
@@ -43,6 +47,23 @@ _TEXT_RULES = (
     (re.compile(r"\d{1,40}(?:\.\d{1,40})?"), "{number}"),
 )
 
+_GENERATED = re.compile(r"0x[0-9a-f]{4,}|(?=[0-9a-f]{0,40}\d)[0-9a-f]{8,40}|\d{4,40}", re.IGNORECASE)
+_WRAPPERS = (
+    "wrapper inner wrapped wrap decorated decorator inner_func inner_function wrapped_view wrapper_func",
+    "_wrapper _inner _wrapped _decorated _wrapped_view _wrapper_view decorated_function wrapped_function",
+)
+_WRAPPER_NAMES = frozenset(" ".join(_WRAPPERS).split())
+_CONSTRAINTS = (
+    re.compile(r"constraint \"([^\"\n]{1,200})\""),  # PostgreSQL
+    re.compile(r"null value in column (\"[^\"\n]{1,200}\" of relation \"[^\"\n]{1,200}\")"),
+    re.compile(r"((?:UNIQUE|NOT NULL|CHECK) constraint failed: [^\n]{1,200}|FOREIGN KEY constraint failed)"),  # SQLite
+    re.compile(r" for key '([^'\n]{1,200})'"),  # MySQL
+    re.compile(r"CONSTRAINT `([^`\n]{1,200})`"),
+    re.compile(r"(Column '[^'\n]{1,200}' cannot be null|Field '[^'\n]{1,200}' doesn't have a default)"),
+    re.compile(r"constraint \(([^()\n]{1,200})\) violated"),  # Oracle
+)
+MEMBERS = 3
+
 _CONVERTER = re.compile(r"<(?:[^<>:]{1,60}:)?([^<>:]{1,60})>")
 _NAMED_GROUP = re.compile(r"\(\?P<(\w{1,60})>")
 
@@ -61,6 +82,7 @@ def _normalize_segment(segment: str) -> str:
     return segment
 
 
+@functools.lru_cache(maxsize=2_048)
 def normalize_route(route: str) -> str:
     """
     Return Django's *route* in the form of :func:`normalize_path`.
@@ -109,28 +131,59 @@ def normalize_message(message: str) -> str:
     return text[:300]
 
 
-def fingerprint_for_response(error_type: str, status_code: int, route: str) -> str:
+def fingerprint_for_response(error_type: str, status_code: int, route: str, detail: str = "") -> str:
     """
     Return the fingerprint of a response without an exception.
 
     *route* is the normalised route, or ``""`` where the URL does not resolve:
     all of those share one group per kind and status, whatever path a scanner
-    picks (FAULTS B01).
+    picks (FAULTS B01). *detail* tells apart what happens on one route: the
+    reason of a CSRF failure, a class of noise.
     """
-    return _digest("response", error_type, str(status_code), route)
+    details = [normalize_message(detail)] if detail else []
+    return _digest("response", error_type, str(status_code), route, *details)
 
 
-def fingerprint_for_exception(info: ExceptionInfo, route: str) -> str:
-    """Return the fingerprint of the raised exception *info* that happened on *route*."""
+def fingerprint_for_exception(info: ExceptionInfo, route: str, members: Sequence[ExceptionInfo] = ()) -> str:
+    """Return the fingerprint of the raised exception *info* that happened on *route*, a group of *members* or none."""
+    kind = stable_name(info.qualified_type)
     in_app = [frame for frame in info.frames if frame.in_app]
+    of_members = sorted({f"{stable_name(each.qualified_type)} in {each.culprit}" for each in members})[:MEMBERS]
     if not in_app:
-        return _digest("exception", info.qualified_type, route, normalize_message(info.message))
+        return _digest("exception", kind, route, normalize_message(info.message), *of_members)
     parts: list[str] = []
     for frame in in_app:
-        part = f"{frame.module}:{frame.function}"
-        if part not in parts:  # recursion, also mutual, counts once
+        part = stable_name(f"{frame.module}:{frame.function}")
+        if part not in parts and (frame is in_app[-1] or not _is_wrapper(frame.function)):  # recursion counts once
             parts.append(part)
-    return _digest("exception", info.qualified_type, *parts, " ".join(in_app[-1].context_line.split()))
+    constraint = constraint_of(info.message)
+    line = " ".join(in_app[-1].context_line.split())
+    return _digest("exception", kind, *parts, line, *([constraint] if constraint else []), *of_members)
+
+
+def stable_name(name: str) -> str:
+    """Return the *name* of a class or function without what differs each time it is generated."""
+    return _GENERATED.sub("{generated}", name)
+
+
+def _is_wrapper(function: str) -> bool:
+    """Return whether *function* is what a decorator puts around another: a bug is the same with it and without."""
+    return "<locals>" in function and function.rpartition(".")[2] in _WRAPPER_NAMES
+
+
+def constraint_of(message: str) -> str:
+    """Return what a database says was violated, in the words of SQLite, PostgreSQL, MySQL or Oracle, or ``""``."""
+    for pattern in _CONSTRAINTS:
+        found = pattern.search(message[:1_000])
+        if found:
+            return found[1][:200]
+    return ""
+
+
+def fingerprint_from_parts(parts: Sequence[str], default: str) -> str:
+    """Return the fingerprint that the host asks for; ``"{{ default }}"`` among *parts* stands for *default*."""
+    named = [default if part.replace(" ", "") == "{{default}}" else part[:200] for part in parts]
+    return default if named == [default] else _digest("custom", *named)
 
 
 def fingerprint_for_message(message: str, logger: str) -> str:

@@ -12,7 +12,6 @@ import dataclasses
 import datetime as dt
 import logging
 
-from django.db.models import Q
 from django.utils import timezone
 
 from . import conf, filing
@@ -23,7 +22,7 @@ from .models import ErrorGroup, GroupClient, KnownBug
 logger = logging.getLogger("error_tracking")
 
 SWEEP_GROUPS = 200
-PUBLIC_BUGS = 5_000
+PUBLIC_GROUPS = 5_000
 EVIDENCE_CLIENTS = 3
 NEVER_STATUS_CODES = frozenset({401, 429})
 
@@ -95,9 +94,11 @@ def open_bug(group: ErrorGroup, *, by: str = "") -> tuple[KnownBug, bool]:
     return bug, is_new
 
 
-def public_states() -> dict[str, PublicState]:
-    """Return what the error page may say: fingerprint → state of its open bug, the latest ones."""
-    known = Q(bug__status__in=(KnownBug.Status.OPEN, KnownBug.Status.IN_PROGRESS, KnownBug.Status.MUTED))
-    groups = ErrorGroup.objects.filter(known, environment=conf.get_settings().environment, bug__is_deleted=False)
-    rows = groups.order_by("-last_seen").values_list("fingerprint", "bug__bug_id", "bug__status", "bug__public_message")
-    return {fingerprint: PublicState(*state) for fingerprint, *state in rows[:PUBLIC_BUGS]}
+def public_states() -> dict[str, PublicState | None]:
+    """Return what the error page may say: fingerprint → state of its open bug or None, the groups seen last."""
+    groups = ErrorGroup.objects.filter(environment=conf.get_settings().environment).order_by("-last_seen")
+    names = ("fingerprint", "bug__status", "bug__is_deleted", "bug__bug_id", "bug__public_message")
+    return {
+        fingerprint: PublicState(bug_id, status, message) if status in KnownBug.UNRESOLVED and not is_deleted else None
+        for fingerprint, status, is_deleted, bug_id, message in groups.values_list(*names)[:PUBLIC_GROUPS]
+    }

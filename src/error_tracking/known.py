@@ -19,13 +19,18 @@ class PublicState:
     public_message: str = ""
 
 
-_snapshot: dict[str, PublicState] = {}
+_snapshot: dict[str, PublicState | None] = {}
 
 
-def publish(states: dict[str, PublicState]) -> None:
-    """Replace the snapshot: fingerprint → state of its bug."""
+def publish(states: dict[str, PublicState | None]) -> None:
+    """Replace the snapshot: fingerprint → state of its bug, None for a group without an open one."""
     global _snapshot  # noqa: PLW0603  one reference swapped at once: readers need no lock
     _snapshot = states
+
+
+def snapshot() -> dict[str, PublicState | None]:
+    """Return what was published last."""
+    return _snapshot
 
 
 def lookup(fingerprint: str) -> PublicState | None:

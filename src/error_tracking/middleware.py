@@ -18,28 +18,26 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.core.signals import got_request_exception
 from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
 
-from . import conf, error_pages, recorder
-from .capture import CSRF_FLAG, ErrorCaptureService, guard, is_excluded
+from . import conf, context, error_pages, recorder
+from .capture import CSRF_FLAG, ErrorCaptureService, guard, is_excluded, mark
+from .context import STATE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
-STATE = "_error_tracking"
 FIRST_ERROR_STATUS = 400
 
 _service = ErrorCaptureService()
 
 
-class _State:
+class _State(context.Unit):
     """What is known of one request: the exception seen first, and whether our middleware is around it."""
 
-    __slots__ = ("captured", "exception", "is_inside", "unhandled")
-
-    def __init__(self) -> None:
-        self.is_inside = True
-        self.exception: BaseException | None = None
-        self.unhandled = False
-        self.captured: int = 0  # id of the exception captured already
+    # Of the class: a request that does not fail sets nothing.
+    is_begun = True
+    is_inside = True
+    exception: BaseException | None = None
+    unhandled = False
 
 
 class ErrorCaptureMiddleware:
@@ -97,6 +95,7 @@ def _enter(request: HttpRequest) -> _State:
     if not recorder.is_started():
         guard(recorder.start)()
     state = request.__dict__[STATE] = _State()
+    context.begin_request(request)
     return state
 
 
@@ -117,7 +116,7 @@ def _response_for_failure(request: HttpRequest, state: _State, error: Exception)
         or not settings.ENABLED
     ):
         _capture_exception(request, state)
-        state.captured = id(error)  # on its way out it is signalled once more
+        mark(error)  # on its way out it is signalled once more
         raise error
     logging.getLogger("django.request").error(
         "Internal Server Error: %s", request.path, exc_info=error, extra={"status_code": 500, "request": request}
@@ -126,8 +125,7 @@ def _response_for_failure(request: HttpRequest, state: _State, error: Exception)
 
 
 def _capture_exception(request: HttpRequest, state: _State) -> None:
-    if state.exception is not None and state.captured != id(state.exception):
-        state.captured = id(state.exception)
+    if state.exception is not None:
         _service.capture_exception(request, state.exception)
 
 
@@ -141,8 +139,6 @@ def _finish(request: HttpRequest, response: HttpResponseBase, state: _State) -> 
     elif state.unhandled:  # somebody made a good answer of a 500; the error was there all the same
         _capture_exception(request, state)
         state.exception = None
-    # What fails from here on is another error, also where it gets the id of one that is gone.
-    state.captured = 0
     if response.streaming and isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
         _watch(request, response)
     return response
@@ -197,12 +193,12 @@ def remember_exception(request: HttpRequest | None = None, **_kwargs: object) ->
         state = request.__dict__.get(STATE)
         if state is None:
             state = request.__dict__[STATE] = _State()
+            context.begin_request(request)
             state.is_inside = False
         if state.is_inside:
             if not state.unhandled:  # the first one is the cause; a 500 handler that then fails is not
                 state.exception, state.unhandled = error, True
-        elif state.captured != id(error):
-            state.captured = id(error)
+        else:
             _service.capture_exception(request, error)
     except Exception:
         logging.getLogger("error_tracking").debug("the signal's receiver failed", exc_info=True)

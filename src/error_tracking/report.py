@@ -54,7 +54,7 @@ class BugReport:
     error_type: str = ""
     exception_type: str = ""
     status_code: int | None = None
-    method: str = "GET"
+    method: str = ""
     route: str = ""
     field_names: tuple[str, ...] = ()
     frames: tuple[tuple[str, int, str, str], ...] = ()
@@ -103,7 +103,7 @@ def report_for(bug: KnownBug) -> BugReport:
             "error_type": log.error_type,
             "exception_type": log.exception_type,
             "status_code": log.status_code,
-            "method": log.method or "GET",
+            "method": log.method,
             "route": log.url_pattern,
             "field_names": _field_names(body),
             "frames": _in_app_frames(log.stacktrace),
@@ -194,7 +194,7 @@ def reproduction(report: BugReport) -> str:
         lines.append(f"response = client.post({json.dumps(path)}, {json.dumps(data)})")
     else:
         extra = f", {json.dumps(data)}" if data else ""
-        lines.append(f"response = client.generic({json.dumps(report.method)}, {json.dumps(path)}{extra})")
+        lines.append(f"response = client.generic({json.dumps(report.method or 'GET')}, {json.dumps(path)}{extra})")
     lines.append(f"assert response.status_code != {report.status_code or 500}")
     return "\n".join(lines)
 
@@ -216,7 +216,7 @@ def markdown(report: BugReport) -> str:
         f"- Severity: {report.severity}",
         f"- Kind: {code(report.exception_type or report.error_type or 'error')}",
         *([f"- Status: {report.status_code}"] if report.status_code else []),
-        *([f"- Route: {code(f'{report.method} {report.route}')}"] if report.route else []),
+        *([f"- Route: {code(f'{report.method} {report.route}'.strip())}"] if report.route else []),
         *([f"- Likely place: {code(f'{where[0]}:{where[1]} in {where[2]}')}"] if where else []),
         f"- Environment: {code(report.environment)}",
         *([f"- First release: {code(report.first_release)}"] if report.first_release else []),
@@ -233,7 +233,7 @@ def markdown(report: BugReport) -> str:
             fence(stack_text(report), "text"),
             "",
         ]
-    if report.route:
+    if report.route.startswith("/"):
         parts += ["## See it again", "", "Field names are real, values are made up.", ""]
         parts += [fence(reproduction(report), "python"), ""]
     parts += [

@@ -8,17 +8,18 @@ query, never evaluates a lazy user or session, never validates the host
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import hmac
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from django.urls import Resolver404, resolve
 from django.utils.functional import LazyObject, empty
+from django.views.debug import SafeExceptionReporterFilter, get_exception_reporter_filter
 
 from . import conf
-from .fingerprint import UNRESOLVED, normalize_route
+from .fingerprint import UNRESOLVED, normalize_path, normalize_route
 from .scrubbing import FILTERED, TRUNCATED, masked_ip
 from .utils import clean_line, safe_text
 
@@ -65,7 +66,7 @@ def route_for(request: HttpRequest) -> str:
 def url_for(request: HttpRequest) -> str:
     """Return the URL without secrets; an invalid host is text like any other (FAULTS C07)."""
     scrubber = conf.get_scrubber()
-    host = clean_line(str(request.META.get("HTTP_HOST") or request.META.get("SERVER_NAME") or ""), 200)
+    host = scrubber.line(str(request.META.get("HTTP_HOST") or request.META.get("SERVER_NAME") or ""), 200)
     match = request.__dict__.get("resolver_match")
     path = scrubber.path(request.path, match.kwargs if match is not None else None)
     query = str(request.META.get("QUERY_STRING", ""))[:URL_CHARS]
@@ -106,9 +107,19 @@ def client_address(request: HttpRequest) -> str:
 
 def client_hash(request: HttpRequest, user_id: str, fingerprint: str) -> str:
     """Return 16 hex digits that tell clients of one group apart and identify nobody."""
-    key = hashlib.sha256(f"error_tracking.client:{conf.host('SECRET_KEY')}".encode()).digest()
-    who = f"user:{user_id}" if user_id else f"ip:{client_address(request)}"
-    return hmac.new(key, f"{fingerprint}:{who}".encode(), hashlib.sha256).digest()[:8].hex()
+    return client_hash_of(f"user:{user_id}" if user_id else f"ip:{client_address(request)}", fingerprint)
+
+
+def client_hash_of(who: str, fingerprint: str) -> str:
+    """Return the hash of one client, ``"user:…"`` or ``"ip:…"``, in the group with *fingerprint*."""
+    key = _client_key(conf.host("SECRET_KEY"))
+    # Keyed BLAKE2 (RFC 7693, 2.9), a MAC like HMAC, which would let other threads run in the middle of the request.
+    return hashlib.blake2b(f"{fingerprint}:{who}".encode(), key=key, digest_size=8).hexdigest()
+
+
+@functools.lru_cache(maxsize=1)
+def _client_key(secret: str) -> bytes:
+    return hashlib.sha256(f"error_tracking.client:{secret}".encode()).digest()
 
 
 def is_linked_from_host(request: HttpRequest, header: str = "HTTP_REFERER") -> bool:
@@ -173,9 +184,16 @@ def _body(request: HttpRequest) -> Any:  # noqa: ANN401  JSON
 
 
 def _sensitive_names(request: HttpRequest) -> frozenset[str] | None:
-    """Return the names of ``sensitive_post_parameters``; None for all of them (FAULTS V06)."""
+    """Return the names of ``sensitive_post_parameters`` and what the host's filter hides; None for all (FAULTS V06)."""
     names = getattr(request, "sensitive_post_parameters", ())
-    return None if names == "__ALL__" else frozenset(names)
+    if names == "__ALL__":
+        return None
+    chosen = get_exception_reporter_filter(request)
+    if type(chosen) is SafeExceptionReporterFilter:
+        return frozenset(names)
+    post = request.__dict__["_post"]
+    shown = chosen.get_post_parameters(request)
+    return frozenset(names) | {name for name in post if name not in shown or shown.get(name) != post.get(name)}
 
 
 def _files(request: HttpRequest) -> list[dict[str, Any]]:
@@ -189,6 +207,22 @@ def _files(request: HttpRequest) -> list[dict[str, Any]]:
         }
         for field, upload in list(files.items())[:20]
     ]
+
+
+def columns_for(request: HttpRequest) -> dict[str, Any]:
+    """Return the fields of an event that come from the request, each part guarded on its own."""
+    scrubber = conf.get_scrubber()
+    route = route_for(request)
+    return {
+        "method": clean_line(str(request.method or ""), METHOD_CHARS),
+        "route": route or guarded(lambda: normalize_path(scrubber.path(request.path)), default=""),
+        "url": guarded(url_for, request, default=""),
+        "ip_address": guarded(ip_for, request, default=""),
+        "user_agent": guarded(
+            lambda: scrubber.line(str(request.META.get("HTTP_USER_AGENT", "")), AGENT_CHARS), default=""
+        ),
+        "request": context_for(request),
+    }
 
 
 def ip_for(request: HttpRequest) -> str:

@@ -131,4 +131,4 @@ def _reset() -> None:
     _filer = FilerThread()
 
 
-os.register_at_fork(after_in_child=_reset)
+getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_reset)  # Windows does not fork

@@ -27,6 +27,10 @@ TRUNCATED = "[Truncated]"
 MAX_DEPTH = 6
 MAX_BREADTH = 50
 MAX_STRING = 1_000
+MAX_NODES = 2_500
+MAX_VARIABLE_NODES = 400
+MAX_VARIABLE_STRING = 200
+VARIABLE_DEPTH = 3
 REGEX_INPUT = 8_192
 MAX_SAFE_INT = 2**53
 
@@ -35,16 +39,25 @@ _KEY_PARTS = (
     "session|cookie|csrf|xsrf|signature|card|cvv|cvc|ssn|iban|otp|two_factor|pin$|jwt|bearer|_key$|^key$",
     "reset|access|refresh|salt|hash$|dsn|connection_string",
 )
-_HIDDEN_NAMES = (
-    r"pass(?:word|wd|code|phrase)?|pwd|secret|token|api[_-]?key|apikey|auth(?:orization)?|credential|"
-    r"session(?:id)?|csrf\w{0,20}|signature|otp|pin|cvv|cvc|jwt|dsn|private[_-]?key|access[_-]?key"
+# In texts, where a name may be any word before a ":", fewer of them.
+_WORD_PARTS = (
+    "pass(?:w|code|phrase|$)|pwd|secret|token(?!_count)|api_?key|auth(?!or(?!iz))|credential|private_?key|access_?key",
+    "session|cookie|csrf|xsrf|signature|card|bearer|jwt|(?:^|_)(?:otp|pin|cvv|cvc|ssn|dsn|iban)(?:_|$)",
+)
+_ESCAPES = re.compile(r"\\{3,}")
+_PAIR = re.compile(
+    r"(?<![\w-])([\w-]{1,60})[\\'\"\]]{0,8}\s{0,3}(?:[=:]|%(?:25){0,2}3[AD])\s{0,3}(?!\s)", re.IGNORECASE
+)
+_PAIR_VALUE = re.compile(
+    r"(?:\w{1,10} )?\[Filtered\]|"
+    r"\\{0,8}(?:\"[^\"\n]{1,500}\"?|'[^'\n]{1,500}'?|[\[({][^\n]{1,500}|[^\s,;&'\"\[\]{}()]{1,500})"
 )
 
 # Each pattern stands behind cheap literals: without one of them in the text it is not tried.
 _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
-    (("-----BEGIN",), re.compile(r"-----BEGIN [A-Z ]{1,40}-----[^-]{0,8000}(?:-----END [A-Z ]{1,40}-----)?"), FILTERED),
+    (("-----begin",), re.compile(r"-----BEGIN [A-Z ]{1,40}-----[^-]{0,8000}(?:-----END [A-Z ]{1,40}-----)?"), FILTERED),
     (("://",), re.compile(r"(://)[^\s/:@'\"]{0,200}:[^\s/@'\"]{1,200}@"), rf"\1{FILTERED}@"),
-    (("eyJ",), re.compile(r"\beyJ[\w-]{5,2000}\.[\w-]{2,4000}(?:\.[\w-]{0,1000})?"), FILTERED),
+    (("eyj",), re.compile(r"\beyJ[\w-]{5,2000}\.[\w-]{2,4000}(?:\.[\w-]{0,1000})?"), FILTERED),
     (
         ("bearer ", "basic ", "token "),
         re.compile(r"\b(bearer|basic|token)\s{1,3}(?=[\w.~+/=-]{0,200}[\d=._-])[\w.~+/=-]{8,2000}", re.IGNORECASE),
@@ -61,9 +74,8 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
             "ghr_",
             "github_pat_",
             "xox",
-            "sk_",
-            "rk_",
-            "pk_",
+            "k_live_",
+            "k_test_",
             "aiza",
             "sk-",
         ),
@@ -73,18 +85,9 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         ),
         FILTERED,
     ),
-    (
-        ("=", ":"),
-        re.compile(
-            rf"(?P<key>(?:\b|_)(?:{_HIDDEN_NAMES})['\"]?\s{{0,3}}[=:]\s{{0,3}})"
-            r"(?!\s)(?:\"[^\"\n]{1,500}\"|'[^'\n]{1,500}'|[^\s,;&'\"\[\]{}()]{1,500})",
-            re.IGNORECASE,
-        ),
-        rf"\g<key>{FILTERED}",
-    ),
     (("@",), re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b"), "[email]"),
 )
-_SECRET_HINT = re.compile(r"pass|pwd|secret|token|api|auth|cred|sess|csrf|sign|otp|pin|cvv|cvc|jwt|dsn|key")
+_HINTS = r"pass|pwd|secret|token|key|auth|cred|sess|cook|csrf|xsrf|sign|card|bear|jwt|otp|pin|cvv|cvc|ssn|dsn|iban"
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 _SEGMENT = re.compile(r"^(?=.*\d)(?=.*[A-Za-z])[\w=~.-]{20,400}$")
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
@@ -117,10 +120,13 @@ KEPT_HEADERS = frozenset(
 class Scrubber:
     """Scrubs by the shipped key list and the project's own additions; stateless and shared."""
 
-    def __init__(self, extra_keys: Iterable[str] = ()) -> None:
+    def __init__(self, extra_keys: Iterable[str] = (), *, keep_emails: bool = False) -> None:
         """Compile the key list with *extra_keys*, plain names matched anywhere in a key."""
+        self._rules = _VALUE_RULES[: -1 if keep_emails else None]
         extra = [re.escape(normalize_key(key)) for key in extra_keys if key]
         self._keys = re.compile("|".join([*_KEY_PARTS, *extra]))
+        self._words = re.compile("|".join([*_WORD_PARTS, *extra]))
+        self._hint = re.compile("|".join([_HINTS, *(each[:3] for each in extra)]))
 
     def is_secret_key(self, key: str) -> bool:
         """Return whether the value under *key* must not be kept."""
@@ -130,7 +136,7 @@ class Scrubber:
         """Return *value* cleaned, cut to *limit* characters and without secrets."""
         text = clean_text(value, limit)
         if len(text) <= REGEX_INPUT:
-            return _scrub_values(text)
+            return self._scrub(text)
         # Whole lines per piece, so that no secret is cut in two between pieces.
         pieces: list[str] = []
         start = 0
@@ -139,13 +145,36 @@ class Scrubber:
             if end < len(text):
                 end = (text.rfind("\n", start, end) + 1) or (text.rfind(" ", start, end) + 1) or end
                 end = end if end > start else start + REGEX_INPUT
-            pieces.append(_scrub_values(text[start:end]))
+            pieces.append(self._scrub(text[start:end]))
             start = end
         return "".join(pieces)[:limit]
 
+    def _scrub(self, text: str) -> str:
+        lowered = text.lower()
+        for literals, pattern, replacement in self._rules:
+            for literal in literals:  # a generator would cost more than the search
+                if literal in lowered:
+                    text = pattern.sub(replacement, text)
+                    break
+        if ("=" in text or ":" in text or "%3" in text) and self._hint.search(lowered):
+            text = self._without_pairs(text)
+        return _CARD.sub(_card, text) if sum(map(text.count, "0123456789")) > 12 else text  # noqa: PLR2004  shortest: 13
+
+    def _without_pairs(self, text: str) -> str:
+        """Return *text* without the values of ``key=value`` and ``"key": value`` where the key is secret."""
+        text = _ESCAPES.sub(r"\\\\", text)  # JSON in JSON in JSON doubles them each time
+        out: list[str] = []
+        kept = position = 0
+        while pair := _PAIR.search(text, position):
+            position = pair.end()
+            if self._words.search(normalize_key(pair[1])) and (value := _PAIR_VALUE.match(text, position)):
+                out += (text[kept:position], FILTERED)
+                kept = position = value.end()
+        return "".join([*out, text[kept:]]) if out else text
+
     def line(self, value: str, limit: int) -> str:
         """Return *value* as :meth:`text` does, on one line."""
-        return _scrub_values(clean_line(value, min(limit, REGEX_INPUT)))
+        return self._scrub(clean_line(value, min(limit, REGEX_INPUT)))
 
     def tree(self, value: object) -> Any:  # noqa: ANN401  JSON has no narrower type
         """
@@ -155,14 +184,43 @@ class Scrubber:
         at most ``MAX_DEPTH`` deep and ``MAX_BREADTH`` wide; cycles are cut and
         what is of no known type is named, never printed (FAULTS C17, C21, S08, S09).
         """
-        return self._node(value, MAX_DEPTH, set())
+        return self._node(value, MAX_DEPTH, _Walk(MAX_NODES))
 
-    def _node(self, value: object, depth: int, seen: set[int]) -> Any:  # noqa: ANN401
+    def variables(self, values: Mapping[str, object]) -> dict[str, Any]:
+        """Return local variables as :meth:`tree` does, but flatter and shorter; a model instance by its key."""
+        walk = _Walk(MAX_VARIABLE_NODES, string=MAX_VARIABLE_STRING)
+        return {
+            clean_line(name, 200): FILTERED
+            if value is FILTERED or self.is_secret_key(name)
+            else self._node(value, VARIABLE_DEPTH, walk)
+            for name, value in values.items()
+        }
+
+    def arguments(self, words: Iterable[str]) -> list[str]:
+        """Return the *words* of a command line, the values of options with a secret's name filtered."""
+        out: list[str] = []
+        is_secret = False
+        for word in islice(words, MAX_BREADTH):
+            name, has_value, _ = word.partition("=")
+            is_option = word.startswith("-")
+            if is_secret and not is_option:
+                out.append(FILTERED)
+            elif is_option and has_value and self.is_secret_key(name):
+                out.append(f"{clean_line(name, 200)}={FILTERED}")
+            else:
+                out.append(self.line(word, MAX_STRING))
+            is_secret = is_option and not has_value and self.is_secret_key(name)
+        return out
+
+    def _node(self, value: object, depth: int, walk: _Walk) -> Any:  # noqa: ANN401, C901  one line per type
+        walk.left -= 1
+        if walk.left < 0:
+            return TRUNCATED
         kind = type(value)
         if value is None or kind is bool:
             return value
         if kind is str:
-            return self.text(value)  # type: ignore[arg-type]
+            return self.text(value, walk.string)  # type: ignore[arg-type]
         if kind is int:
             return value if abs(value) < MAX_SAFE_INT else _big_int(value)  # type: ignore[arg-type]
         if kind is float:
@@ -172,24 +230,24 @@ class Scrubber:
         if kind in {bytes, bytearray, memoryview}:
             return f"<{kind.__name__}>"
         if not isinstance(value, (dict, list, tuple, set, frozenset)):
-            return f"<{type.__dict__['__name__'].__get__(kind)}>"
-        if depth == 0 or id(value) in seen:
+            return _name_of(value)
+        if depth == 0 or id(value) in walk.seen:
             return TRUNCATED
-        seen.add(id(value))
+        walk.seen.add(id(value))
         try:
-            return self._branch(value, depth - 1, seen)
+            return self._branch(value, depth - 1, walk)
         except Exception:  # noqa: BLE001  a foreign container may raise or change while it is walked
             return f"<{kind.__name__}>"
         finally:
-            seen.discard(id(value))
+            walk.seen.discard(id(value))
 
-    def _branch(self, value: Any, depth: int, seen: set[int]) -> Any:  # noqa: ANN401
+    def _branch(self, value: Any, depth: int, walk: _Walk) -> Any:  # noqa: ANN401
         if not isinstance(value, dict):
-            return [self._node(item, depth, seen) for item in islice(value, MAX_BREADTH)]
+            return [self._node(item, depth, walk) for item in islice(value, MAX_BREADTH)]
         out: dict[str, Any] = {}
         for key, item in islice(value.items(), MAX_BREADTH):
             name = clean_line(key, 200) if type(key) is str else f"<{type(key).__name__}> {key!s:.50}"
-            out[name] = FILTERED if self.is_secret_key(name) else self._node(item, depth, seen)
+            out[name] = FILTERED if self.is_secret_key(name) else self._node(item, depth, walk)
         return out
 
     def query(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -227,19 +285,36 @@ class Scrubber:
         return out
 
 
+class _Walk:
+    """One walk through a tree: what it is inside of, and how many nodes it may still visit."""
+
+    def __init__(self, left: int, *, string: int = MAX_STRING) -> None:
+        self.left = left
+        self.string = string
+        self.seen: set[int] = set()
+
+
+def _name_of(value: object) -> str:
+    """Return what *value* is; a Django model by its label and key, found without running code of its class."""
+    kind = type(value)
+    name = clean_line(type.__dict__["__name__"].__get__(kind), 100)
+    try:
+        own = object.__getattribute__(value, "__dict__")
+        bases = [type.__dict__["__dict__"].__get__(base) for base in type.__dict__["__mro__"].__get__(kind)]
+        meta = next((names["_meta"] for names in bases if "_meta" in names), None)
+        if meta is not None and "_state" in own:
+            return f"<{meta.label} pk={str(own.get(meta.pk.attname))[:50]}>"
+        model = own.get("model")
+        if model is not None and "_result_cache" in own:
+            return f"<{name} of {model._meta.label}>"
+    except Exception:  # noqa: BLE001, S110  a foreign object may lack or break any of it; its type's name will do
+        pass
+    return f"<{name}>"
+
+
 def normalize_key(key: str) -> str:
     """Return *key* in lower case with ``_`` between its words: ``clientSecret`` → ``client_secret``."""
     return _CAMEL.sub("_", key[:200]).lower().replace("-", "_").replace(" ", "_")
-
-
-def _scrub_values(text: str) -> str:
-    lowered = text.lower()
-    for literals, pattern, replacement in _VALUE_RULES:
-        if any(literal in text or literal in lowered for literal in literals):
-            if replacement.startswith(r"\g<key>") and not _SECRET_HINT.search(lowered):
-                continue
-            text = pattern.sub(replacement, text)
-    return _CARD.sub(_card, text) if sum(map(text.count, "0123456789")) > 12 else text  # noqa: PLR2004  shortest card: 13
 
 
 def _card(match: re.Match[str]) -> str:

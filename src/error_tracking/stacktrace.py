@@ -7,18 +7,25 @@ host's: no ``__repr__``, no ``__str__`` but through ``safe_text``.
 
 from __future__ import annotations
 
+import dataclasses
 import linecache
 import sys
 import sysconfig
+from collections import deque
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 from .events import ExceptionInfo, Frame
-from .utils import clean_line, clean_text, safe_text
+from .utils import UNPRINTABLE, clean_line, clean_text, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType, TracebackType
+
+Scrub = Callable[[str, int], str]
+Line = Callable[[str], str]
 
 MESSAGE_CHARS = 4_000
 TYPE_CHARS = 200
@@ -27,8 +34,21 @@ OUTER_FRAMES = 20
 INNER_FRAMES = 40
 CHAIN_LENGTH = 10
 GROUP_MEMBERS = 3
+GROUP_DEPTH = 1_000
 CONTEXT_LINES = 5
 LINE_CHARS = 200
+LOCALS_FRAMES = 3
+COMPARED_MEMBERS = 50
+_RENDER = "render_annotated"
+
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+# Python's own attributes, which a hostile subclass cannot shadow.
+_OWN: dict[str, Any] = {**vars(BaseException)}
+_ARGS, _TRACEBACK, _CAUSE, _CONTEXT, _SUPPRESS = (
+    _OWN[name] for name in ("args", "__traceback__", "__cause__", "__context__", "__suppress_context__")
+)
+_NAME, _BASES = type.__dict__["__name__"].__get__, type.__dict__["__mro__"].__get__
+_MEMBERS: Any = vars(BaseExceptionGroup)["exceptions"]
 
 _RELATIONS = {
     "cause": "The above exception was the direct cause of the following exception:",
@@ -42,8 +62,17 @@ _LIBRARY_PATHS = tuple(
 
 
 @lru_cache(maxsize=4096)
-def is_in_app(abs_path: str) -> bool:
-    """Return whether the file at *abs_path* is the project's own: not a library, not generated code."""
+def is_in_app(abs_path: str, module: str = "", rules: tuple[str, ...] = ()) -> bool:
+    """
+    Return whether the code at *abs_path* is the project's own: not a library, not generated.
+
+    *rules* come first: a dotted name says that its modules are, a path that the
+    files below it are, with ``-`` in front that they are not.
+    """
+    for rule in rules:
+        name = rule.removeprefix("-")
+        if abs_path.startswith(name) if "/" in name or "\\" in name else f"{module}.".startswith(f"{name}."):
+            return not rule.startswith("-")
     if abs_path.startswith("<") or "/site-packages/" in abs_path or "/dist-packages/" in abs_path:
         return False
     return not abs_path.replace("\\", "/").startswith(_LIBRARY_PATHS)
@@ -57,62 +86,198 @@ def type_name(exception: BaseException) -> tuple[str, str]:
     return clean_line(name, TYPE_CHARS), clean_line(module, TYPE_CHARS) if isinstance(module, str) else ""
 
 
+def qualified_name(cls: type) -> str:
+    """Return module and name of *cls*; a metaclass cannot interfere."""
+    module = type.__dict__["__module__"].__get__(cls)
+    return f"{module}.{type.__dict__['__qualname__'].__get__(cls)}"
+
+
 def exception_message(exception: BaseException) -> str:
-    """Return the exception's text, cut before it is made where that is possible (FAULTS C22)."""
-    args = exception.args
-    if len(args) == 1 and type(args[0]) is str and type(exception).__str__ is BaseException.__str__:
-        return clean_text(args[0], MESSAGE_CHARS)
-    return safe_text(exception, MESSAGE_CHARS)
+    """Return the exception's text; long arguments are cut before it is made (FAULTS C22)."""
+    args = _ARGS.__get__(exception)
+    if any(type(arg) not in _PLAIN for arg in args) or _has_foreign_str(type(exception)):
+        return safe_text(exception, MESSAGE_CHARS)
+    if any(type(arg) is str and len(arg) > MESSAGE_CHARS for arg in args):
+        return clean_text(" ".join(str(arg)[:MESSAGE_CHARS] for arg in args[:10]), MESSAGE_CHARS)
+    try:
+        return clean_text(str(exception), MESSAGE_CHARS)
+    except ValueError:  # an int of more digits than Python prints
+        return UNPRINTABLE
 
 
-def exceptions_from(exception: BaseException) -> tuple[ExceptionInfo, ...]:
+def _has_foreign_str(cls: type) -> bool:
+    """Return whether ``str()`` of an instance would run Python code, found without asking the class (FAULTS C26)."""
+    for base in type.__dict__["__mro__"].__get__(cls):
+        if "__str__" in type.__dict__["__dict__"].__get__(base):
+            return isinstance(type.__dict__["__dict__"].__get__(base)["__str__"], FunctionType)
+    return False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reader:
+    """
+    How frames are read.
+
+    Messages go through *scrub_text*, source lines through *scrub_line*;
+    *in_app* are rules of :func:`is_in_app`; *locals_of* gives the variables of
+    the innermost in-app frames.
+    """
+
+    scrub_text: Scrub = clean_text
+    scrub_line: Line = str
+    in_app: tuple[str, ...] = ()
+    locals_of: Callable[[FrameType], dict[str, Any]] | None = None
+
+
+_PLAIN_READER = Reader()
+
+
+def exceptions_from(exception: BaseException, reader: Reader = _PLAIN_READER) -> tuple[ExceptionInfo, ...]:
     """
     Return the chain, the raised exception first, then its causes.
 
     At most ``CHAIN_LENGTH`` links, cycles cut, ``__suppress_context__``
     honoured (FAULTS C24). A group with one member is that member, a larger one
-    is followed by its first ``GROUP_MEMBERS`` (FAULTS C25).
+    is followed by its first ``GROUP_MEMBERS`` (FAULTS C25). Only the raised one
+    has local variables.
     """
+    without_locals = dataclasses.replace(reader, locals_of=None)
+
+    def info(error: BaseException, relation: str, outer: tuple[Frame, ...] = ()) -> ExceptionInfo:
+        message = reader.scrub_text(exception_message(error), MESSAGE_CHARS)
+        frames = frames_from(_TRACEBACK.__get__(error), without_locals if relation else reader)
+        return ExceptionInfo(*type_name(error), message, (*outer, *frames), relation)
+
     chain: list[ExceptionInfo] = []
     seen: set[int] = set()
     current: BaseException | None = exception
     relation = ""
     while current is not None and id(current) not in seen and len(chain) < CHAIN_LENGTH:
         seen.add(id(current))
-        outer_frames: tuple[Frame, ...] = ()
-        while isinstance(current, BaseExceptionGroup) and len(current.exceptions) == 1:
-            outer_frames = (*outer_frames, *frames_from(current.__traceback__))
-            current = current.exceptions[0]
-        chain.append(_info(current, relation, outer_frames))
+        current, wrappers = _unwrapped(current)
+        outer = tuple(
+            frame for wrapper in wrappers for frame in frames_from(_TRACEBACK.__get__(wrapper), without_locals)
+        )
+        chain.append(info(current, relation, outer[:OUTER_FRAMES]))
         if isinstance(current, BaseExceptionGroup):
-            chain.extend(_info(member, "member") for member in current.exceptions[:GROUP_MEMBERS])
-        if current.__cause__ is not None:
-            current, relation = current.__cause__, "cause"
-        elif current.__context__ is not None and not current.__suppress_context__:
-            current, relation = current.__context__, "context"
+            chain.extend(info(member, "member") for member in _MEMBERS.__get__(current)[:GROUP_MEMBERS])
+        cause, context = _CAUSE.__get__(current), _CONTEXT.__get__(current)
+        if cause is not None:
+            current, relation = cause, "cause"
+        elif context is not None and not _SUPPRESS.__get__(current):
+            current, relation = context, "context"
         else:
             current = None
     return tuple(chain)
 
 
-def _info(exception: BaseException, relation: str, outer: tuple[Frame, ...] = ()) -> ExceptionInfo:
-    name, module = type_name(exception)
-    frames = (*outer, *frames_from(exception.__traceback__))
-    return ExceptionInfo(name, module, exception_message(exception), frames, relation)
+def outlines_from(exception: BaseException, reader: Reader = _PLAIN_READER) -> tuple[ExceptionInfo, ...]:
+    """
+    Return just what the fingerprint of *exception* needs, the raised one first, then the members of a group.
+
+    No surroundings of lines, and a message only where it counts.
+    """
+    raised, wrappers = _unwrapped(exception)
+    members = _MEMBERS.__get__(raised)[:COMPARED_MEMBERS] if isinstance(raised, BaseExceptionGroup) else ()
+    return _outline(raised, reader, wrappers), *(_outline(_unwrapped(each)[0], reader, []) for each in members)
 
 
-def frames_from(traceback: TracebackType | None) -> tuple[Frame, ...]:
-    """Return the frames, outermost call first: the first ``OUTER_FRAMES``, the last ``INNER_FRAMES`` (FAULTS C23)."""
+def _outline(raised: BaseException, reader: Reader, wrappers: list[BaseException]) -> ExceptionInfo:
+    frames: list[Frame] = []
+    for each in (*wrappers, raised):
+        frames += frames_from(_TRACEBACK.__get__(each), reader, is_outline=True)
+    message = ""
+    if not any(frame.in_app for frame in frames) or is_integrity_error(raised):
+        message = reader.scrub_text(exception_message(raised), MESSAGE_CHARS)
+    return ExceptionInfo(*type_name(raised), message, tuple(frames))
+
+
+def is_integrity_error(exception: BaseException) -> bool:
+    """Return whether a database refused a row, whichever library says so: its message names the constraint."""
+    return "IntegrityError" in map(_NAME, _BASES(type(exception)))
+
+
+def signature_of(exception: BaseException) -> tuple[tuple[int, ...], list[object]]:
+    """
+    Return what two exceptions of the same lines of the same code have in common, and the objects that keep it valid.
+
+    Numbers that are quick to find and to compare, and that name something else
+    once the objects are gone. Nothing where the message counts.
+    """
+    if isinstance(exception, BaseExceptionGroup) or is_integrity_error(exception):
+        return (), []
+    kept: list[object] = [type(exception)]
+    numbers = [id(type(exception))]
+    for frame, lineno in _walk(_TRACEBACK.__get__(exception)):
+        kept.append(frame.f_code)
+        numbers += (id(frame.f_code), lineno)
+        if frame.f_code.co_name == _RENDER and (place := _template_place(frame)) is not None:
+            numbers.append(hash(place))
+        if len(kept) > OUTER_FRAMES + INNER_FRAMES:
+            return (), []
+    return tuple(numbers), kept
+
+
+def _unwrapped(exception: BaseException) -> tuple[BaseException, list[BaseException]]:
+    """Return the one member of groups of one, however deep they are nested, and the first of those groups."""
+    wrappers: list[BaseException] = []
+    for _ in range(GROUP_DEPTH):
+        if not isinstance(exception, BaseExceptionGroup) or len(_MEMBERS.__get__(exception)) != 1:
+            break
+        wrappers.append(exception)
+        exception = _MEMBERS.__get__(exception)[0]
+    return exception, wrappers[:CHAIN_LENGTH]
+
+
+def frames_from(
+    traceback: TracebackType | None, reader: Reader = _PLAIN_READER, *, is_outline: bool = False
+) -> tuple[Frame, ...]:
+    """
+    Return the frames, outermost call first: the first ``OUTER_FRAMES``, the last ``INNER_FRAMES`` (FAULTS C23).
+
+    The innermost node of a Django template has the place of the engine's frame.
+    """
     head: list[tuple[FrameType, int]] = []
-    tail: list[tuple[FrameType, int]] = []
-    for frame, lineno in _walk(traceback):
+    tail: deque[tuple[FrameType, int]] = deque(maxlen=INNER_FRAMES)
+    for found in _walk(traceback):
         if len(head) < OUTER_FRAMES:
-            head.append((frame, lineno))
+            head.append(found)
         else:
-            tail.append((frame, lineno))
-            if len(tail) > 2 * INNER_FRAMES:
-                del tail[:INNER_FRAMES]
-    return tuple(_frame(frame, lineno) for frame, lineno in head + tail[-INNER_FRAMES:])
+            tail.append(found)
+    found_frames = [*head, *tail]
+    frames = [_frame(frame, lineno, reader, is_outline=is_outline) for frame, lineno in found_frames]
+    for index in range(len(frames) - 1, -1, -1):
+        node = _template_frame(found_frames[index][0], reader)
+        if node is not None:
+            frames[index] = node
+            break
+    if reader.locals_of is not None and not is_outline:
+        innermost = [index for index, frame in enumerate(frames) if frame.in_app][-LOCALS_FRAMES:]
+        for index in innermost:
+            frames[index] = dataclasses.replace(frames[index], vars=reader.locals_of(found_frames[index][0]))
+    return tuple(frames)
+
+
+def _template_place(frame: FrameType) -> tuple[str, str, int, str] | None:
+    """Return name, path, line and text of the template node that *frame* renders, None where it renders none."""
+    if frame.f_code.co_name != _RENDER or frame.f_globals.get("__name__") != "django.template.base":
+        return None
+    try:
+        node = frame.f_locals["self"]
+        return str(node.origin.template_name), str(node.origin.name), node.token.lineno, str(node.token.contents)
+    except (KeyError, AttributeError):  # a node that was made by hand
+        return None
+
+
+def _template_frame(frame: FrameType, reader: Reader) -> Frame | None:
+    place = _template_place(frame)
+    if place is None:
+        return None
+    name, path, lineno, text = place
+    node = clean_line(reader.scrub_line(clean_line(text, LINE_CHARS)), LINE_CHARS)
+    in_app = is_in_app(path, "", reader.in_app)
+    name, path = clean_line(name, LINE_CHARS), clean_line(path, LINE_CHARS)
+    return Frame(name, path, name, node.partition(" ")[0], lineno, node, in_app=in_app)
 
 
 def _walk(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
@@ -121,30 +286,38 @@ def _walk(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
         traceback = traceback.tb_next
 
 
-def _frame(frame: FrameType, lineno: int) -> Frame:
+def _frame(frame: FrameType, lineno: int, reader: Reader, *, is_outline: bool) -> Frame:
     code = frame.f_code
     path = code.co_filename
     module = frame.f_globals.get("__name__", "")
-    module = module if type(module) is str else ""
-    in_app = is_in_app(path) and module.partition(".")[0] != "error_tracking"
-    lines = linecache.getlines(path, frame.f_globals) if in_app else []
+    place = _place(path, module if type(module) is str else "", code.co_qualname, reader.in_app)
+    in_app, line = place[-1], reader.scrub_line
+    if is_outline:
+        source = _source(linecache.getline(path, lineno, frame.f_globals), line) if in_app else ""
+        return Frame(*place[:4], lineno, source, in_app=in_app)
+    lines = linecache.getlines(path, frame.f_globals)
     index = lineno - 1
-    context_line = linecache.getline(path, lineno, frame.f_globals)
+    before, after = (CONTEXT_LINES, CONTEXT_LINES) if in_app else (0, 0)
     return Frame(
-        filename=clean_line(_short(path, module), LINE_CHARS),
-        abs_path=clean_line(path, LINE_CHARS),
-        module=clean_line(module, LINE_CHARS),
-        function=clean_line(code.co_qualname, LINE_CHARS),
-        lineno=lineno,
-        context_line=_source(context_line),
-        pre_context=tuple(_source(line) for line in lines[max(0, index - CONTEXT_LINES) : index]),
-        post_context=tuple(_source(line) for line in lines[index + 1 : index + 1 + CONTEXT_LINES]),
-        in_app=in_app,
+        *place[:4],
+        lineno,
+        _source(lines[index], line) if 0 <= index < len(lines) else "",
+        tuple(_source(each, line) for each in lines[max(0, index - before) : index]),
+        tuple(_source(each, line) for each in lines[index + 1 : index + 1 + after]),
+        in_app,
     )
 
 
-def _source(line: str) -> str:
-    return clean_text(line.rstrip("\r\n"), LINE_CHARS)
+@lru_cache(maxsize=4096)
+def _place(path: str, module: str, function: str, rules: tuple[str, ...]) -> tuple[str, str, str, str, bool]:
+    """Return file name, path, module, function and whether it is in-app: the same for every error that passes."""
+    in_app = is_in_app(path, module, rules) and module.partition(".")[0] != "error_tracking"
+    texts = (_short(path, module), path, module, function)
+    return (*(clean_line(text, LINE_CHARS) for text in texts), in_app)  # type: ignore[return-value]
+
+
+def _source(text: str, line: Line) -> str:
+    return line(clean_text(text.rstrip("\r\n"), LINE_CHARS))
 
 
 def _short(path: str, module: str) -> str:

@@ -8,16 +8,21 @@ in the database cannot.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .filing import BugCreationService, request
 from .models import KnownBug
 
 try:
     from celery import current_app, shared_task
+    from celery.signals import worker_process_shutdown
 except ImportError:  # Celery is an extra
     current_app = None
     shared_task = None
+    worker_process_shutdown = None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RETRY_SECONDS = 60
 MAX_RETRIES = 3
@@ -56,6 +61,12 @@ else:
             return run(known_bug_id)
         except Exception as error:
             raise self.retry(exc=error) from error
+
+
+def at_worker_shutdown(function: Callable[..., None]) -> None:
+    """Have *function* called at the end of each of Celery's worker processes, which run no ``atexit`` (FAULTS T13)."""
+    if worker_process_shutdown is not None:
+        worker_process_shutdown.connect(function, weak=False, dispatch_uid="error_tracking")
 
 
 def has_celery() -> bool:

@@ -6,16 +6,23 @@ A leaf: imports nothing of ours and knows nothing of errors or bugs.
 
 from __future__ import annotations
 
+import contextvars
 import os
 import re
+import threading
 import time
 import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import datetime as dt
+    from pathlib import Path
 
 UNPRINTABLE = "<unprintable>"
+TEXT_SECONDS = 0.25
+
+PLAIN = frozenset({str, int, float, bool, type(None)})  # what may be printed without running foreign code
+_hung: set[str] = set()
 
 # C0 and C1 controls except tab and newline, bidirectional and zero-width controls (FAULTS S06, A03, X18).
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
@@ -44,16 +51,37 @@ def safe_text(value: object, limit: int) -> str:
     """
     Return ``str(value)`` cleaned and cut, whatever ``__str__`` does.
 
-    A foreign ``__str__`` may raise anything, ``SystemExit`` included, or return
-    what is not text (FAULTS C20); then ``<unprintable>`` is returned.
+    A foreign ``__str__`` may raise anything, ``SystemExit`` included, return
+    what is not text (FAULTS C20), or never return: it has ``TEXT_SECONDS`` on a
+    thread of its own, and a class that hung is not asked again. Else
+    ``<unprintable>`` is returned.
     """
+    cls = type(value)
+    if cls in PLAIN:
+        return clean_text(str(value), limit)
+    name = f"{type.__dict__['__module__'].__get__(cls)}.{type.__dict__['__qualname__'].__get__(cls)}"
+    if name in _hung:
+        return UNPRINTABLE
+    found: list[str] = []
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(_put_text, value, limit, found), daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no thread to be had
+        _put_text(value, limit, found)
+    else:
+        thread.join(TEXT_SECONDS)
+    if not found:
+        _hung.add(name)
+    return found[0] if found else UNPRINTABLE
+
+
+def _put_text(value: object, limit: int, found: list[str]) -> None:
     try:
         text = str(value)
-        if type(text) is not str:
-            text = str.__str__(text)
+        found.append(clean_text(text if type(text) is str else str.__str__(text), limit))
     except BaseException:  # noqa: BLE001  a foreign __str__ may raise SystemExit
-        return UNPRINTABLE
-    return clean_text(text, limit)
+        found.append(UNPRINTABLE)
 
 
 def uuid7() -> uuid.UUID:
@@ -68,3 +96,30 @@ def uuid7() -> uuid.UUID:
 def hour_of(moment: dt.datetime) -> dt.datetime:
     """Return the start of the hour that *moment* lies in."""
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def git_head(base: Path) -> str:
+    """Return the commit that the checkout around *base* stands at, ``""`` where there is none; runs no program."""
+    for folder in (base, *base.absolute().parents):
+        try:
+            git = folder / ".git"
+            if git.is_file():  # a worktree or submodule
+                git = folder / git.read_text(encoding="utf-8").partition("gitdir:")[2].strip()
+            if not git.is_dir():
+                continue
+            head = (git / "HEAD").read_text(encoding="utf-8").strip()
+            name = head.partition("ref: ")[2]
+            return _commit_of(git, name) if name else head
+        except (OSError, ValueError):
+            return ""
+    return ""
+
+
+def _commit_of(git: Path, name: str) -> str:
+    common = git / "commondir"
+    root = git / common.read_text(encoding="utf-8").strip() if common.exists() else git
+    for place in (git / name, root / name):
+        if place.is_file():
+            return place.read_text(encoding="utf-8").strip()
+    lines = (root / "packed-refs").read_text(encoding="utf-8").splitlines()
+    return next((line.split()[0] for line in lines if line.endswith(f" {name}")), "")

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from . import charts, dashboard
+from . import charts, conf, dashboard, recorder
 from .models import ErrorLog
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def dashboard_context(request: HttpRequest) -> dict[str, Any]:
     return {
         "title": _("Error dashboard"),
         "numbers": numbers,
+        "health": recorder.health(),
+        "has_release": bool(conf.get_settings().release),
         "kinds": [(kind, names[kind], count) for kind, count in numbers.by_kind.items()],
         "periods": dashboard.PERIODS,
         "chart": charts.bar_chart(
@@ -69,7 +71,7 @@ def _show(request: HttpRequest) -> HttpResponse:
 
 def _as_json(request: HttpRequest) -> HttpResponse:
     """Give the dashboard's numbers as JSON."""
-    return JsonResponse(_numbers(request).as_json())
+    return JsonResponse({**_numbers(request).as_json(), "health": recorder.health().as_dict()})
 
 
 show_dashboard = _guarded(_show)

@@ -42,7 +42,12 @@ def state():
 def wait(count, seconds):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if total(ErrorGroup, "times_seen") >= count and not Filing.objects.exclude(state=Filing.State.FILED).exists():
+        waits = ErrorGroup.objects.filter(bug=None, verdict="", verdict_reason="").exists()
+        if (
+            total(ErrorGroup, "times_seen") >= count
+            and not waits
+            and not Filing.objects.exclude(state=Filing.State.FILED).exists()
+        ):
             return
         time.sleep(0.2)
 

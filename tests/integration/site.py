@@ -30,9 +30,14 @@ def need(service):
     try:
         socket.create_connection(("127.0.0.1", PORTS[service]), timeout=2).close()
     except OSError:
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{service} cannot be reached")
-        pytest.skip(f"{service} cannot be reached")
+        lack(f"{service} cannot be reached")
+
+
+def lack(reason):
+    """Skip the test for *reason*; fail it when everything must be there."""
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def free_port():

@@ -10,7 +10,13 @@ from tests.settings import *  # noqa: F403  the site is the suite's, run for rea
 BASE_DIR = Path(os.environ["STORY_DIR"])
 ROOT_URLCONF = "tests.urls"
 ALLOWED_HOSTS = ["127.0.0.1"]
-ERROR_TRACKING = {"GITHUB_REPO": os.environ.get("STORY_REPO") or None, "ENVIRONMENT": "production"}
+ERROR_TRACKING = {
+    "GITHUB_REPO": os.environ.get("STORY_REPO") or None,
+    "ENVIRONMENT": "production",
+    "JOURNAL_DIR": os.environ.get("STORY_JOURNALS") or BASE_DIR / "journals",
+}
+if os.environ.get("TEST_POSTGRES_PORT"):
+    DATABASES["default"]["PORT"] = os.environ["TEST_POSTGRES_PORT"]  # noqa: F405
 CELERY_BROKER_URL = os.environ.get("STORY_BROKER", "")
 WSGI_APPLICATION = "tests.integration.wsgi.application"
 LOGGING = {

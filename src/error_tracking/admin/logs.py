@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.utils.safestring import SafeString
 
-_TEXTS = ("traceback", "stacktrace", "request_data", "exception_message", "full_url", "user_agent")
+_TEXTS = ("traceback", "stacktrace", "request_data", "context", "exception_message", "full_url", "user_agent")
+
+
+def _as_text(data: dict[str, Any]) -> str | SafeString:
+    return preformatted(json.dumps(data, indent=2, ensure_ascii=False) if data else "")
+
+
+def _part(log: ErrorLog, name: str, default: Any) -> Any:  # noqa: ANN401  stored JSON
+    found = log.context.get(name)
+    return found if isinstance(found, type(default)) else default
 
 
 @admin.register(ErrorLog)
@@ -51,9 +61,11 @@ class ErrorLogAdmin(ReadOnlyAdmin):
         (None, {"fields": ("created", "reference", "error_type", "status_code", "occurrences", "group_link", "bug")}),
         (_("Exception"), {"fields": ("exception_type", "exception_message_text", "traceback_text")}),
         (_("Request"), {"fields": ("method", "url_pattern", "url", "user_name", "ip_address", "user_agent", "data")}),
+        (_("Context"), {"fields": ("tags", "work", "breadcrumbs", "variables")}),
         (_("Where"), {"fields": ("environment", "release", "server_name", "mechanism", "event_id", "fingerprint")}),
     )
-    readonly_fields = ("group_link", "bug", "exception_message_text", "traceback_text", "url", "user_name", "data")
+    _shown = ("group_link", "bug", "exception_message_text", "traceback_text", "url", "user_name", "data")
+    readonly_fields = (*_shown, "tags", "work", "breadcrumbs", "variables")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ErrorLog]:
         """Leave the long texts in the database where only the list is shown (FAULTS A06)."""
@@ -100,7 +112,42 @@ class ErrorLogAdmin(ReadOnlyAdmin):
     @admin.display(description=_("data"))
     def data(self, log: ErrorLog) -> str | SafeString:
         """Return headers, query and body as text (FAULTS A08)."""
-        return preformatted(json.dumps(log.request_data, indent=2, ensure_ascii=False) if log.request_data else "")
+        return _as_text(log.request_data)
+
+    @admin.display(description=_("tags"))
+    def tags(self, log: ErrorLog) -> str | SafeString:
+        """Return the tags, one a line."""
+        return preformatted("\n".join(f"{name}: {value}" for name, value in _part(log, "tags", {}).items()))
+
+    @admin.display(description=_("task, command, extra"))
+    def work(self, log: ErrorLog) -> str | SafeString:
+        """Return what is known besides the request."""
+        rest = {name: value for name, value in log.context.items() if name not in {"tags", "breadcrumbs"}}
+        return _as_text(rest)
+
+    @admin.display(description=_("breadcrumbs"))
+    def breadcrumbs(self, log: ErrorLog) -> str | SafeString:
+        """Return what happened before, the latest last."""
+        lines = [
+            f"{dt.datetime.fromtimestamp(crumb['timestamp'], tz=dt.UTC):%H:%M:%S.%f} "
+            f"{crumb['level']:8}{crumb['category']}: {crumb['message']} {crumb.get('data', '')}".rstrip()
+            for crumb in _part(log, "breadcrumbs", [])
+        ]
+        return preformatted("\n".join(lines))
+
+    @admin.display(description=_("local variables"))
+    def variables(self, log: ErrorLog) -> str | SafeString:
+        """Return the variables of the innermost frames of the site's own code."""
+        blocks = [
+            f"{frame['module']}.{frame['function']}, line {frame['lineno']}\n"
+            + "\n".join(
+                f"    {name} = {json.dumps(value, ensure_ascii=False)}" for name, value in frame["vars"].items()
+            )
+            for info in log.stacktrace[:1]
+            for frame in info["frames"]
+            if frame.get("vars")
+        ]
+        return preformatted("\n\n".join(blocks))
 
     def has_create_bug_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may make bugs."""

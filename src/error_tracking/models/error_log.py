@@ -57,10 +57,12 @@ class ErrorLog(TimestampedModel):
     exception_type = models.CharField(_("exception type"), max_length=255, blank=True)
     exception_message = models.TextField(_("exception message"), blank=True)
     traceback = models.TextField(_("traceback"), blank=True)
+    context = models.JSONField(_("context"), default=dict, blank=True)
     stacktrace = models.JSONField(_("stacktrace"), default=list, blank=True)
     release = models.CharField(_("release"), max_length=100, blank=True)
     environment = models.CharField(_("environment"), max_length=50, blank=True)
     server_name = models.CharField(_("server"), max_length=100, blank=True)
+    is_reduced = models.BooleanField(_("personal data pruned"), default=False, editable=False)
 
     class Meta:
         verbose_name = _("error log")
@@ -72,6 +74,7 @@ class ErrorLog(TimestampedModel):
             models.Index(fields=["status_code", "created"], name="et_log_status"),
             models.Index(fields=["group", "created"], name="et_log_group"),
             models.Index(fields=["created"], name="et_log_created"),
+            models.Index(fields=["is_reduced", "created"], name="et_log_reduced"),
         ]
         permissions = [("export_errorlog", "Can export error logs")]
 

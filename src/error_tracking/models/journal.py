@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.utils import timezone
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable
+
+CLOSED_SECONDS = 3_600  # a closed row still fences whoever has read its file before it was deleted
+REMEMBERED_DAYS = 365
+
+
+class JournalQuerySet(models.QuerySet["Journal"]):
+    """What happens to many journals."""
+
+    def beat(self, keys: Iterable[uuid.UUID]) -> int:
+        """Say that the processes of these journals live."""
+        return self.filter(pk__in=list(keys)).update(heartbeat=timezone.now())
+
+    def close(self) -> int:
+        """Say that these journals are drained, and their files deleted."""
+        return self.update(closed_at=timezone.now(), at_risk=0)
+
+    def prune(self) -> int:
+        """Delete the rows that nothing needs: closed ones with nothing to tell soon, the others after a year."""
+        now = timezone.now()
+        told = self.filter(closed_at__lt=now - dt.timedelta(seconds=CLOSED_SECONDS), lost=0, failures=0)
+        # A file may wait for years on a machine that is switched off; without its row it would be counted again.
+        old = self.filter(heartbeat__lt=now - dt.timedelta(days=REMEMBERED_DAYS))
+        return told.delete()[0] + old.delete()[0]
 
 
 class Journal(models.Model):
@@ -13,8 +43,14 @@ class Journal(models.Model):
     position = models.PositiveBigIntegerField(default=0)
     server_name = models.CharField(max_length=100, blank=True)
     pid = models.PositiveIntegerField(default=0)
+    is_durable = models.BooleanField(default=True)
     lost = models.PositiveBigIntegerField(default=0)
+    at_risk = models.PositiveBigIntegerField(default=0)
+    failures = models.PositiveBigIntegerField(default=0)
     heartbeat = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JournalQuerySet.as_manager()
 
     class Meta:
         verbose_name = "journal"

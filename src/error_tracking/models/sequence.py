@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
+from django.utils import timezone
 
 from .base import write_alias
 
@@ -14,6 +15,7 @@ class Sequence(models.Model):
 
     name = models.CharField(primary_key=True, max_length=50)
     value = models.PositiveIntegerField(default=0)
+    made_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         verbose_name = "sequence"
@@ -35,6 +37,22 @@ class Sequence(models.Model):
             rows = cls.objects.using(alias).filter(name=name)
             step = Greatest(F("value"), models.Value(floor)) + 1
             if not rows.update(value=step):
-                Sequence.objects.using(alias).bulk_create([Sequence(name=name, value=0)], ignore_conflicts=True)
+                cls._make(alias, name)
                 rows.update(value=step)
             return int(rows.values_list("value", flat=True).get())
+
+    @classmethod
+    def _make(cls, alias: str, name: str) -> None:
+        """
+        Make the row of a new series, whoever else does so too.
+
+        By an upsert, not by ignoring the conflict: on MariaDB an insert that is
+        ignored takes a shared lock, and two that then update wait for each other.
+        """
+        has_target = connections[alias].features.supports_update_conflicts_with_target
+        Sequence.objects.using(alias).bulk_create(
+            [Sequence(name=name, value=0)],
+            update_conflicts=True,
+            update_fields=["made_at"],
+            unique_fields=["name"] if has_target else None,
+        )

@@ -1,25 +1,84 @@
 """
 Events to the database: where an event goes, and how to wait for it.
 
-The journal queues, the writer drains it, the store makes one transaction of a
-batch. Nothing here builds or changes an event.
+The budget says what is stored whole, the journal queues, the writer drains it,
+the store makes one transaction of a batch. Nothing here builds an event.
 """
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING, Any
+
 from django.db import transaction
 
-from error_tracking import conf, testing
-from error_tracking.events import Event
+from error_tracking import conf, known, testing
+from error_tracking.events import Event, Fold
 from error_tracking.models import ErrorLog
 from error_tracking.models.base import write_alias
 
 from . import store as storage
 from . import writer
+from .budget import overflow_fingerprint
+from .vitals import Health, health
 
-__all__ = ["flush", "is_started", "start", "submit", "sweep_soon"]
+__all__ = [
+    "Health",
+    "count_failure",
+    "flush",
+    "fold",
+    "health",
+    "is_started",
+    "renew_journals",
+    "start",
+    "stop",
+    "submit",
+    "sweep_soon",
+]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FLUSH_SECONDS = 10.0
+
+
+def fold(head: dict[str, Any], now: float) -> str:
+    """
+    Count the event that *head* begins, where an equal one was stored already.
+
+    One of too many new groups at once gets the fingerprint and title that they
+    share; *head* is changed.
+
+    Args:
+        head: Fields of :class:`~error_tracking.events.Event`, before its payload is built.
+
+        now: When it happened, in seconds since the epoch.
+
+    Returns:
+        The id of the event that stands for it, ``""`` when it is to be submitted.
+    """
+    if not _is_queued():
+        return ""
+    intake = writer.get_writer().intake
+    budget, kind = intake.budget, head["error_type"]
+    if not budget.admits_group(head["fingerprint"], now, is_known=head["fingerprint"] in known.snapshot()):
+        head |= {"fingerprint": overflow_fingerprint(kind), "title": "Too many new errors at once", "culprit": ""}
+    status, level = head.get("status_code", 0), head.get("level", "error")
+    key = (head["fingerprint"], status, level, head.get("handled", False))
+    representative = budget.representative_for(key, now, conf.get_settings().EVENTS_PER_MINUTE)
+    if representative:
+        intake.fold(
+            Fold(
+                event_id=representative,
+                fingerprint=head["fingerprint"],
+                timestamp=now,
+                error_type=kind,
+                status_code=status,
+                client=head.get("client", ""),
+                is_evidence=head.get("is_evidence", False),
+            )
+        )
+    return representative
 
 
 def submit(event: Event) -> None:
@@ -37,7 +96,18 @@ def submit(event: Event) -> None:
         storage.store([Event.from_bytes(event.to_bytes())])
         writer.tick()
     else:
-        writer.get_writer().submit(event)
+        intake = writer.get_writer().intake
+        intake.submit(event)
+        intake.budget.keep((event.fingerprint, event.status_code, event.level, event.handled), event.event_id)
+
+
+def count_failure() -> None:
+    """Count an error of our own that was swallowed."""
+    writer.get_writer().intake.swallowed += 1
+
+
+def _is_queued() -> bool:
+    return conf.get_settings().RECORDER == "thread" and not testing.is_test_environment()
 
 
 def _is_usable() -> bool:
@@ -47,13 +117,18 @@ def _is_usable() -> bool:
 
 def is_started() -> bool:
     """Return whether this process's writer has been started."""
-    return writer.get_writer().is_started
+    return writer._writer.is_started
 
 
 def start() -> None:
     """Start this process's writer, so that it knows the open bugs before the first error."""
-    if conf.get_settings().RECORDER == "thread" and not testing.is_test_environment():
+    if _is_queued():
         writer.get_writer().start()
+
+
+def stop(**_kwargs: object) -> None:
+    """Store what waits, within a few seconds, and end this process's writer; a receiver of signals too."""
+    writer.get_writer().stop()
 
 
 def sweep_soon() -> None:
@@ -77,3 +152,28 @@ def flush(timeout: float = FLUSH_SECONDS) -> bool:
     if writer.get_writer().is_started:
         return writer.get_writer().flush(timeout)
     return True
+
+
+def renew_journals(timeout: float, on_wait: Callable[[int], None]) -> list[str]:
+    """
+    Have every journal of this machine stored and deleted, and new ones begun, so that none holds what is erased.
+
+    Args:
+        timeout: The longest wait, in seconds.
+
+        on_wait: Called once with the number of journals, when there are any.
+
+    Returns:
+        The names of the journals that are still there.
+    """
+    machine = writer.get_writer().intake.machine
+    machine.renew()
+    names, deadline = machine.names(), time.monotonic() + timeout
+    if names:
+        on_wait(len(names))
+    start()
+    while names and time.monotonic() < deadline:
+        writer.get_writer().flush(FLUSH_SECONDS)
+        names &= machine.names()
+        time.sleep(0.2 if names else 0)
+    return sorted(names)

@@ -1,84 +1,394 @@
 """
-The queue between capture and the writer: numbered payloads, in memory.
+The queue between capture and the writer: an append-only file of this process, or its twin in memory.
 
-Knows bytes and sequence numbers only, no event and no database. ``append`` may
-be called from any thread, also from ``__del__`` in the middle of itself, so
-its lock is re-entrant and nothing in it waits (FAULTS C30).
+A file is a header (format, identity of the target database, journal's id) and
+framed records: mark, kind, length, sequence number, CRC-32, payload. Knows
+bytes and sequence numbers only, no event and no database. The owner holds a
+file lock for its whole life; a file without one is orphaned and may be adopted.
+No fsync: it survives SIGKILL, not power loss.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import errno
+import importlib
+import os
+import stat
+import struct
 import threading
+import time
 import uuid
-from collections import deque
-from itertools import islice
+import zlib
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-BOUND_BYTES = 64 * 1024 * 1024
+if TYPE_CHECKING:
+    from pathlib import Path
+
+try:
+    fcntl: Any = importlib.import_module("fcntl")
+except ImportError:  # Windows: journals are kept in memory
+    fcntl = None
+
+EVENT = 1
+COUNT = 2
+
 BATCH_EVENTS = 200
+BATCH_COUNTS = 10_000
 BATCH_BYTES = 4 * 1024 * 1024
+SEGMENT_BYTES = 16 * 1024 * 1024  # a longer file is left to be drained, and a new one started
+MEMORY_SEGMENT_BYTES = 2 * 1024 * 1024
+SUFFIX = ".journal"
+
+MAGIC = b"ETJ"
+FORMAT = 1
+_HEADER = struct.Struct("<3sB32s16sI")
+_FRAME = struct.Struct("<2sBIII")
+_MARK = b"\xe7\x4a"
+_READ_BYTES = 256 * 1024  # longer than any record
 
 
-class MemoryJournal:
+class ForeignJournalError(Exception):
+    """A file is no journal of ours: another format, another database, not a regular file of this user."""
+
+
+class Storage(Protocol):
+    """Where a journal's bytes are."""
+
+    size: int
+    segment_bytes: int
+    is_durable: bool
+
+    def append(self, data: bytes) -> None:
+        """Append all of *data* or, with an OSError, nothing."""
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return at most *count* bytes from *offset*."""
+
+    def is_linked(self) -> bool:
+        """Return whether others can still find the bytes."""
+
+    def close(self, *, unlink: bool) -> None:
+        """Let go, and delete the bytes with *unlink*."""
+
+
+class MemoryStorage:
+    """Bytes of this process alone: lost when it is killed."""
+
+    segment_bytes = MEMORY_SEGMENT_BYTES
+    is_durable = False
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._bytes = bytearray()
+        self.size = 0
+
+    def append(self, data: bytes) -> None:
+        """Append *data*."""
+        self._bytes += data
+        self.size = len(self._bytes)
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return at most *count* bytes from *offset*."""
+        return bytes(self._bytes[offset : offset + count])
+
+    def is_linked(self) -> bool:
+        """Return True: memory goes with its process only."""
+        return True
+
+    def close(self, *, unlink: bool) -> None:
+        """Free the memory with *unlink*."""
+        if unlink:
+            self._bytes = bytearray()
+
+
+class FileStorage:
+    """Bytes in a file that is locked as long as it is open."""
+
+    segment_bytes = SEGMENT_BYTES
+    is_durable = True
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        """Take the open and locked *descriptor* of *path* over."""
+        self.descriptor = descriptor
+        self.path = path
+        self.size = os.fstat(descriptor).st_size
+
+    def append(self, data: bytes) -> None:
+        """Append *data*; what a full disk has taken of it is taken back."""
+        try:
+            written = os.write(self.descriptor, data)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301  undone like any other
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.descriptor, self.size)
+            raise
+        self.size += written
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return at most *count* bytes from *offset*."""
+        return os.pread(self.descriptor, count, offset)
+
+    def is_linked(self) -> bool:
+        """Return whether the file still has its name: an unlinked one was drained by somebody, or cleaned away."""
+        try:
+            named = self.path.stat(follow_symlinks=False)
+        except OSError:
+            return False
+        return os.path.samestat(os.fstat(self.descriptor), named)
+
+    def close(self, *, unlink: bool) -> None:
+        """Close, and with *unlink* first delete, the file."""
+        if unlink and self.is_linked():
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+        os.close(self.descriptor)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
     """
-    An append-only journal of this process.
+    What :meth:`Journal.read` found.
+
+    ``position`` is the sequence number of the last record, ``lost`` how many
+    before it are damaged, ``offset`` where the next batch starts; ``is_last`` says
+    that nothing more waited when it was read.
+    """
+
+    records: list[tuple[int, int, bytes]]  # sequence number, kind, payload
+    position: int
+    lost: int
+    offset: int
+    is_last: bool
+
+    def part(self, records: list[tuple[int, int, bytes]], *, is_last: bool) -> Batch:
+        """Return the batch of these *records* of it; only the last part moves the reading on."""
+        return Batch(records, records[-1][0], self.lost if is_last else 0, self.offset if is_last else 0, is_last)
+
+
+class Journal:
+    """
+    Records numbered from 1, read in order.
 
     Attributes:
         id: Identity of the journal, the key of its row in the database.
 
-        position: Sequence number of the last payload known to be stored.
+        position: Sequence number of the last record known to be stored.
 
-        appended: Sequence number of the last payload.
+        appended: Sequence number of the last record.
 
-        lost: How many payloads did not fit, or could not be read.
+        lost: How many events had no room and are not written down yet.
+
+        failures: How many errors of our own its process has swallowed.
+
+        at_risk: How many events its process counts in memory only.
 
     """
 
-    def __init__(self) -> None:
-        """Start an empty journal with an identity of its own."""
-        self.id = uuid.uuid4()
-        self.position = 0
-        self.appended = 0
-        self.lost = 0
-        self.bytes = 0
+    def __init__(self, storage: Storage, identity: str, *, key: uuid.UUID | None = None) -> None:
+        """Start a journal of the database *identity* in *storage*, or with *key* go on with the one that is there."""
+        self.id = key or uuid.uuid4()
+        self.storage = storage
+        self.position = self.appended = self.lost = self.failures = self.at_risk = 0
+        self.is_retired = False
+        self.created_at = time.time()
         self.lock = threading.RLock()
-        self._records: deque[tuple[int, bytes]] = deque()
+        self.is_adopted = key is not None
+        if key is None:
+            storage.append(header(identity, self.id))
+        self._start = self._offset = _HEADER.size
+        if self.is_adopted:
+            self.appended = 0xFFFF_FFFF  # not known until it is read to its end
 
-    @property
-    def is_half_full(self) -> bool:
-        """Return whether only bare events should be appended from now on."""
-        return self.bytes > BOUND_BYTES // 2
+    def append(self, kind: int, payload: bytes) -> None:
+        """
+        Append a record.
 
-    def append(self, payload: bytes) -> bool:
-        """Append *payload*; return False, and count it as lost, when the bound is reached."""
+        Raises:
+            OSError: Nothing of it was written.
+        """
         with self.lock:
-            if self.bytes + len(payload) > BOUND_BYTES:
-                self.lost += 1
-                return False
-            self.appended += 1
-            self.bytes += len(payload)
-            self._records.append((self.appended, payload))
-            return True
+            sequence = self.appended + 1
+            self.storage.append(frame(kind, sequence, payload))
+            self.appended = sequence
 
-    def read(self) -> list[tuple[int, bytes]]:
-        """Return the next batch after ``position``: (sequence number, payload), oldest first; removes nothing."""
-        batch: list[tuple[int, bytes]] = []
-        size = 0
+    def read(self, *, events: int = BATCH_EVENTS, size: int = BATCH_BYTES, counts: int = BATCH_COUNTS) -> Batch | None:
+        """
+        Return the next batch after ``position``, None when there is none; moves nothing.
+
+        At most *events* events, *counts* counts and about *size* bytes. Damage
+        is stepped over; how much of it was lost the sequence numbers tell.
+        """
         with self.lock:
-            for sequence, payload in islice(self._records, BATCH_EVENTS):
-                size += len(payload)
-                if batch and size > BATCH_BYTES:
+            end = self.storage.size
+        offset, expected, lost = self._offset, self.position + 1, 0
+        records: list[tuple[int, int, bytes]] = []
+        left = {EVENT: events, COUNT: counts}
+        data = self.storage.read(offset, min(_READ_BYTES, end - offset))
+        at = 0
+        while at < len(data):
+            found = _frame_at(data, at)
+            if found is None:
+                at, data, offset = self._after_damage(data, at, offset, end)
+                continue
+            kind, sequence, start, stop = found
+            if sequence >= expected:
+                if left.get(kind, 1) == 0 or (records and offset + at - self._offset > size):
                     break
-                batch.append((sequence, payload))
-        return batch
+                lost += sequence - expected
+                if kind in left:
+                    left[kind] -= 1
+                    records.append((sequence, kind, data[start:stop]))
+                else:
+                    lost += 1
+                expected = sequence + 1
+            at = stop
+        if records or lost:
+            return Batch(records, expected - 1, lost, offset + at, is_last=at >= len(data))
+        if self.is_adopted:
+            self.appended = self.position
+        return None
 
-    def move_to(self, position: int) -> None:
-        """Say that everything up to *position* is stored, as the database has it; its memory is freed."""
+    def _after_damage(self, data: bytes, at: int, offset: int, end: int) -> tuple[int, bytes, int]:
+        """Return where reading goes on: the next whole frame, in the next piece of the file, or at the end."""
+        if offset + len(data) < end and at > 0:
+            offset += at
+            return 0, self.storage.read(offset, min(_READ_BYTES, end - offset)), offset
+        following = data.find(_MARK, at + 1)
+        while following >= 0 and _frame_at(data, following) is None:
+            following = data.find(_MARK, following + 1)
+        if following >= 0:
+            return following, data, offset
+        if offset + len(data) < end:  # a piece without a single whole frame
+            offset += max(1, len(data) - _FRAME.size)
+            return 0, self.storage.read(offset, min(_READ_BYTES, end - offset)), offset
+        return len(data), data, offset
+
+    def move_to(self, position: int, *, offset: int = 0) -> None:
+        """Say that everything up to *position* is stored, as the database has it; back too, after a restore."""
         with self.lock:
+            if position < self.position:
+                self._offset = self._start
+            elif offset:
+                self._offset = offset
             self.position = position
-            while self._records and self._records[0][0] <= position:
-                self.bytes -= len(self._records.popleft()[1])
 
     @property
     def pending(self) -> int:
-        """Return how many payloads are not stored yet."""
-        return len(self._records)
+        """Return how many records are not stored yet; some number above 0 for an adopted journal not read yet."""
+        return max(0, self.appended - self.position)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Return how many bytes are not stored yet."""
+        return self.storage.size - self._offset if self.pending else 0
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether records should still be appended to it."""
+        return not (self.is_adopted or self.is_retired) and self.storage.size < self.storage.segment_bytes
+
+    def close(self) -> None:
+        """Let go; a journal that is drained is deleted, what is left of another waits for whoever adopts it."""
+        self.storage.close(unlink=self.pending == 0)
+
+    @classmethod
+    def create(cls, directory: Path, identity: str) -> Self:
+        """
+        Start a journal in *directory*, locked before others can see it.
+
+        Raises:
+            OSError: The directory cannot be written to, or knows no locks.
+        """
+        if fcntl is None:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        hidden = directory / f".{uuid.uuid4()}.new"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(hidden, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            storage = FileStorage(descriptor, hidden)
+            journal = cls(storage, identity)
+            storage.path = hidden.rename(directory / f"{journal.id}{SUFFIX}")
+        except BaseException:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                hidden.unlink()
+            raise
+        return journal
+
+    @classmethod
+    def adopt(cls, path: Path, identity: str) -> Self | None:
+        """
+        Return the journal that a dead process left at *path*, None while its owner lives.
+
+        Raises:
+            ForeignJournalError: It is not for us; it is left alone.
+
+            OSError: It cannot be opened.
+        """
+        if fcntl is None:
+            return None
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+                msg = "not a regular file of this user"
+                raise ForeignJournalError(msg)  # noqa: TRY301  the descriptor is closed below
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return None
+            storage = FileStorage(descriptor, path)
+            if not storage.is_linked():  # somebody else has drained it since it was opened
+                os.close(descriptor)
+                return None
+            return cls(storage, identity, key=_key_in(storage.read(0, _HEADER.size), identity))
+        except (ForeignJournalError, ValueError):
+            os.close(descriptor)
+            raise
+
+
+def header(identity: str, key: uuid.UUID, *, version: int = FORMAT) -> bytes:
+    """Return the first bytes of a journal of the database *identity*, 32 hex digits."""
+    start = _HEADER.pack(MAGIC, version, identity.encode(), key.bytes, 0)[:-4]
+    return start + struct.pack("<I", zlib.crc32(start))
+
+
+def frame(kind: int, sequence: int, payload: bytes) -> bytes:
+    """Return *payload* framed as a record."""
+    start = struct.pack("<BII", kind, len(payload), sequence)
+    return b"".join((_MARK, start, struct.pack("<I", zlib.crc32(payload, zlib.crc32(start))), payload))
+
+
+def _key_in(data: bytes, identity: str) -> uuid.UUID:
+    if len(data) < _HEADER.size:
+        msg = "no header"
+        raise ForeignJournalError(msg)
+    magic, version, stored, key, crc = _HEADER.unpack(data)
+    if magic != MAGIC or crc != zlib.crc32(data[:-4]):
+        msg = "not a journal"
+    elif version != FORMAT:
+        msg = f"of format {version}, not {FORMAT}"
+    elif stored != identity.encode():
+        msg = "for another database"
+    else:
+        return uuid.UUID(bytes=key)
+    raise ForeignJournalError(msg)
+
+
+def _frame_at(data: bytes, at: int) -> tuple[int, int, int, int] | None:
+    """Return kind, sequence number, start and end of the payload of the frame at *at*, None where there is none."""
+    start = at + _FRAME.size
+    if start > len(data):
+        return None
+    mark, kind, length, sequence, crc = _FRAME.unpack_from(data, at)
+    stop = start + length
+    if mark != _MARK or stop > len(data):
+        return None
+    if zlib.crc32(data[start:stop], zlib.crc32(data[at + 2 : at + 11])) != crc:
+        return None
+    return kind, sequence, start, stop

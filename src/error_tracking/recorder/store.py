@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
@@ -20,7 +20,7 @@ from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 from error_tracking import conf
-from error_tracking.events import LEVELS
+from error_tracking.events import LEVELS, Event, Fold, plain
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import (
     ErrorGroup,
@@ -40,21 +40,33 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from error_tracking.events import Event
-
-    from .journal import MemoryJournal
+    from .journal import Journal as JournalFile
 
 CLIENTS_PER_DAY = 1_000
+INSERTED_AT_ONCE = 50
+
+# What a row that a fold made lacks until its event comes.
+_LATE_FIELDS = (
+    *("mechanism", "url_pattern", "full_url", "method", "user_id", "user_label", "ip_address", "user_agent"),
+    *("request_data", "context", "exception_type", "exception_message", "traceback", "stacktrace", "created"),
+    *("release", "server_name"),
+)
 
 _Key = tuple[str, str]
 
 
-def store(events: Sequence[Event], *, journal: MemoryJournal | None = None, position: int = 0) -> None:
+def store(
+    items: Sequence[Event | Fold], *, journal: JournalFile | None = None, position: int = 0, lost: int = 0
+) -> bool:
     """
-    Store *events* in one transaction and move *journal* to *position* with them.
+    Store *items* in one transaction and move *journal* to *position* with them.
 
-    Without a journal the events are stored on the caller's connection, in a
-    savepoint of their own when it is in a transaction.
+    *lost* is how many records up to there were damaged. Without a journal the
+    items are stored on the caller's connection, in a savepoint of their own
+    when it is in a transaction.
+
+    Returns:
+        Whether a group is new.
 
     Raises:
         StaleJournalError: Somebody else has moved the journal; ``journal.position``
@@ -65,8 +77,10 @@ def store(events: Sequence[Event], *, journal: MemoryJournal | None = None, posi
     alias = write_alias(ErrorLog)
     with transaction.atomic(using=alias):
         if journal is not None:
-            _move_journal(alias, journal, position)
-        batch = _Batch(alias, events)
+            _move_journal(alias, journal, position, lost)
+        if not items:
+            return False
+        batch = _Batch(alias, items)
         batch.count_groups()
         batch.count_hours()
         batch.count_bugs()
@@ -74,14 +88,14 @@ def store(events: Sequence[Event], *, journal: MemoryJournal | None = None, posi
         batch.add_totals()
         batch.add_clients()
         batch.add_releases()
+    return batch.has_new_groups
 
 
-def _move_journal(alias: str, journal: MemoryJournal, position: int) -> None:
+def _move_journal(alias: str, journal: JournalFile, position: int, lost: int) -> None:
     rows = Journal.objects.using(alias).filter(pk=journal.id)
-    moved = rows.filter(position=journal.position).update(
-        position=position, lost=journal.lost, heartbeat=timezone.now()
-    )
-    if moved:
+    counters = {} if journal.is_adopted else {"failures": journal.failures, "at_risk": journal.at_risk}
+    values = {"position": position, "heartbeat": timezone.now(), **counters}
+    if rows.filter(position=journal.position).update(lost=F("lost") + lost, **values):
         return
     stored = rows.values_list("position", flat=True).first()
     if stored is not None:
@@ -89,54 +103,62 @@ def _move_journal(alias: str, journal: MemoryJournal, position: int) -> None:
         journal.move_to(stored)
         msg = f"journal {journal.id} stands at {stored}"
         raise StaleJournalError(msg)
-    Journal.objects.using(alias).create(
-        id=journal.id,
-        position=position,
-        lost=journal.lost,
-        pid=os.getpid(),
-        server_name=conf.get_settings().server_name[:100],
-    )
+    server = conf.get_settings().server_name[:100]
+    row = {"lost": lost, "pid": os.getpid(), "server_name": server, **values}
+    Journal.objects.using(alias).create(id=journal.id, is_durable=journal.storage.is_durable, **row)
 
 
 @dataclasses.dataclass(slots=True)
 class _Tally:
     """What a batch adds to one group."""
 
-    first: Event
-    last: Event
+    first: Event | Fold
+    start: float
+    end: float
     count: int = 0
     has_evidence: bool = False
     level: str = LEVELS[0]
     handled: bool = True
+    release: str = ""
 
-    def add(self, event: Event) -> None:
-        self.count += 1
-        self.level = max(self.level, event.level, key=_rank)
-        self.handled = self.handled and event.handled
-        self.has_evidence = self.has_evidence or event.is_evidence
-        if event.timestamp < self.first.timestamp:
-            self.first = event
-        if event.timestamp >= self.last.timestamp:
-            self.last = event
+    def add(self, item: Event | Fold) -> None:
+        self.count += item.count
+        self.has_evidence = self.has_evidence or item.is_evidence
+        if isinstance(item, Event):
+            self.level = max(self.level, item.level, key=_rank)
+            self.handled = self.handled and item.handled
+            if item.timestamp >= self.end or not self.release:
+                self.release = item.release[:100]
+            if isinstance(self.first, Fold) or item.timestamp < self.start:
+                self.first = item
+        self.start, self.end = min(self.start, item.timestamp), max(self.end, item.timestamp)
 
 
 class _Batch:
     """One batch on its way into the tables."""
 
-    def __init__(self, alias: str, events: Sequence[Event]) -> None:
+    def __init__(self, alias: str, items: Sequence[Event | Fold]) -> None:
         self.alias = alias
-        self.events = events
+        self.items = items
+        self.environment = conf.get_settings().environment[:50]
         self.tallies: dict[_Key, _Tally] = {}
-        for event in events:
-            tally = self.tallies.setdefault(_key(event), _Tally(event, event))
-            tally.add(event)
+        for item in items:
+            tally = self.tallies.setdefault(self._key(item), _Tally(item, item.timestamp, item.timestamp))
+            tally.add(item)
         self.groups: dict[_Key, ErrorGroup] = {}
+        self.has_new_groups = False
+
+    def _key(self, item: Event | Fold) -> _Key:
+        """Return fingerprint and environment; a fold was captured in the environment of the journal, which is ours."""
+        return item.fingerprint, item.environment[:50] if isinstance(item, Event) else self.environment
 
     def count_groups(self) -> None:
         """Insert the groups that are missing, then add to all of them with one UPDATE."""
         self.groups = self._read_groups()
-        missing = [_group_from(self.tallies[key]) for key in sorted(self.tallies.keys() - self.groups.keys())]
-        if missing:
+        keys = sorted(self.tallies.keys() - self.groups.keys())
+        self.has_new_groups = bool(keys)
+        if keys:
+            missing = [_group_from(self.tallies[key], key) for key in keys]
             ErrorGroup.objects.using(self.alias).bulk_create(missing, ignore_conflicts=True)
             self.groups = self._read_groups()
         counts, first, last, evidence = [], [], [], []
@@ -144,7 +166,7 @@ class _Batch:
             tally = self.tallies[key]
             condition = models.Q(pk=group.pk)
             counts.append(When(condition, then=Value(tally.count)))
-            start, end = moment_from(tally.first.timestamp), moment_from(tally.last.timestamp)
+            start, end = moment_from(tally.start), moment_from(tally.end)
             first.append(When(condition & models.Q(first_seen__gt=start), then=Value(start)))
             last.append(When(condition & models.Q(last_seen__lt=end), then=Value(end)))
             if tally.has_evidence:
@@ -162,7 +184,7 @@ class _Batch:
 
     def _note_releases(self, rows: models.QuerySet[ErrorGroup]) -> None:
         for key, group in self.groups.items():
-            release = self.tallies[key].last.release[:100]
+            release = self.tallies[key].release
             if release and group.last_release != release:
                 rows.filter(pk=group.pk).update(last_release=release)
 
@@ -183,12 +205,10 @@ class _Batch:
 
     def count_hours(self) -> None:
         """Add to the counts of each group and hour."""
-        counts = Counter((self.groups[_key(event)].pk, _hour(event)) for event in self.events)
-        rows = [HourlyCount(group_id=pk, hour=hour) for pk, hour in sorted(counts)]
-        HourlyCount.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
-        for (pk, hour), count in sorted(counts.items()):
-            target = HourlyCount.objects.using(self.alias).filter(group_id=pk, hour=hour)
-            target.update(count=F("count") + count)
+        counts: Counter[tuple[int, dt.datetime]] = Counter()
+        for item in self.items:
+            counts[self.groups[self._key(item)].pk, _hour(item)] += item.count
+        self._add(HourlyCount, ("group_id", "hour"), counts)
 
     def count_bugs(self) -> None:
         """Add to the bugs of the groups; a resolved one that happens again is a regression."""
@@ -198,8 +218,8 @@ class _Batch:
         with_bug = ErrorGroup.objects.using(self.alias).filter(pk__in=pks).exclude(bug=None)
         for pk, bug_pk in with_bug.values_list("pk", "bug_id").order_by("pk"):
             tally = self.tallies[pks[pk]]
-            count, last = added.get(bug_pk, (0, moment_from(tally.last.timestamp)))
-            added[bug_pk] = count + tally.count, max(last, moment_from(tally.last.timestamp))
+            count, last = added.get(bug_pk, (0, moment_from(tally.end)))
+            added[bug_pk] = count + tally.count, max(last, moment_from(tally.end))
         if not added:
             return
         count_for_bugs(self.alias, added)
@@ -208,28 +228,60 @@ class _Batch:
             KnownBug.all_objects.using(self.alias).filter(pk=bug_pk).regress(added[bug_pk][1])
 
     def add_logs(self) -> None:
-        """Insert one row per event."""
-        rows = [_log_from(event, self.groups[_key(event)].pk) for event in self.events]
-        ErrorLog.objects.using(self.alias).bulk_create(rows)
+        """Insert one row per event, and add what was folded to the rows that stand for it."""
+        logs = ErrorLog.objects.using(self.alias)
+        events = {uuid.UUID(item.event_id): item for item in self.items if isinstance(item, Event)}
+        folds: dict[uuid.UUID, list[Fold]] = defaultdict(list)
+        for item in self.items:
+            if isinstance(item, Fold):
+                folds[uuid.UUID(item.event_id)].append(item)
+        rows = {key: _log_from(event, self.groups[self._key(event)].pk) for key, event in events.items()}
+        ids = sorted(events.keys() | folds.keys())
+        stored = set(logs.filter(event_id__in=ids).values_list("event_id", flat=True)) if ids else set()
+        for key in sorted(folds):
+            count = sum(fold.count for fold in folds[key])
+            if key in rows:
+                rows[key].occurrences += count
+            elif key in stored:
+                logs.filter(event_id=key).update(occurrences=F("occurrences") + count)
+            else:
+                # Its representative was damaged, is pruned or comes later: the reference on the page still finds a row.
+                fold = folds[key][0]
+                rows[key] = _log_from_fold(fold, self.groups[self._key(fold)].pk, self.environment)
+                rows[key].occurrences = count
+        new = [row for key, row in rows.items() if key not in stored]
+        for row in new:
+            # With an expression among the values Django leaves UNNEST, for which psycopg escapes text in Python.
+            row.occurrences = Value(row.occurrences)
+        logs.bulk_create(new, batch_size=INSERTED_AT_ONCE)
+        for key in sorted(stored & events.keys()):  # what a fold had stood in for
+            row = rows[key]
+            values = {name: getattr(row, name) for name in _LATE_FIELDS}
+            logs.filter(event_id=key).update(occurrences=F("occurrences") + row.occurrences, **values)
 
     def add_totals(self) -> None:
         """Add to the totals of each hour, environment, kind and status."""
-        counts = Counter(
-            (_hour(event), event.environment[:50], event.error_type, event.status_code) for event in self.events
-        )
+        counts: Counter[tuple[dt.datetime, str, str, int]] = Counter()
+        for item in self.items:
+            counts[_hour(item), self._key(item)[1], item.error_type, item.status_code] += item.count
         names = ("hour", "environment", "error_type", "status_code")
-        rows = [HourlyTotal(**dict(zip(names, key, strict=True))) for key in sorted(counts)]
-        HourlyTotal.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
+        self._add(HourlyTotal, names, counts)
+
+    def _add(self, model: type[models.Model], names: tuple[str, ...], counts: Counter[Any]) -> None:
+        """Add to the rows of *model* that *names* tell apart; those that are missing are inserted first."""
+        rows = model._default_manager.using(self.alias)
         for key, count in sorted(counts.items()):
-            target = HourlyTotal.objects.using(self.alias).filter(**dict(zip(names, key, strict=True)))
-            target.update(count=F("count") + count)
+            values = dict(zip(names, key, strict=True))
+            if not rows.filter(**values).update(count=F("count") + count):
+                rows.bulk_create([model(**values)], ignore_conflicts=True)
+                rows.filter(**values).update(count=F("count") + count)
 
     def add_clients(self) -> None:
         """Note the clients that are new to a group today, up to a bound."""
         wanted = {
-            (self.groups[_key(event)].pk, moment_from(event.timestamp).date(), event.client)
-            for event in self.events
-            if event.client
+            (self.groups[self._key(item)].pk, moment_from(item.timestamp).date(), item.client)
+            for item in self.items
+            if item.client
         }
         if not wanted:
             return
@@ -246,7 +298,9 @@ class _Batch:
 
     def add_releases(self) -> None:
         """Note a release at its first sight."""
-        versions = sorted({event.release[:100] for event in self.events if event.release})
+        versions = sorted({item.release[:100] for item in self.items if isinstance(item, Event) and item.release})
+        if not versions:
+            return
         known = set(Release.objects.using(self.alias).filter(version__in=versions).values_list("version", flat=True))
         rows = [Release(version=version, first_seen=timezone.now()) for version in versions if version not in known]
         Release.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
@@ -256,32 +310,47 @@ def _rank(level: str) -> int:
     return LEVELS.index(level) if level in LEVELS else 0
 
 
-def _key(event: Event) -> _Key:
-    return event.fingerprint, event.environment[:50]
+def _hour(item: Event | Fold) -> dt.datetime:
+    return hour_of(moment_from(item.timestamp))
 
 
-def _hour(event: Event) -> dt.datetime:
-    return hour_of(moment_from(event.timestamp))
-
-
-def _group_from(tally: _Tally) -> ErrorGroup:
+def _group_from(tally: _Tally, key: _Key) -> ErrorGroup:
     event = tally.first
+    values: dict[str, Any] = {"title": f"{event.error_type} {event.fingerprint[:8]}, whose details were lost"}
+    if isinstance(event, Event):
+        values = {
+            "fingerprint_version": event.fingerprint_version,
+            "title": event.title[:255],
+            "culprit": event.culprit[:255],
+            "route": event.route[:255],
+            "level": event.level[:10],
+            "handled": event.handled,
+            "first_release": event.release[:100],
+        }
     return ErrorGroup(
-        fingerprint=event.fingerprint,
-        fingerprint_version=event.fingerprint_version,
-        environment=event.environment[:50],
+        fingerprint=key[0],
+        environment=key[1],
         error_type=event.error_type,
         status_code=event.status_code or None,
-        title=event.title[:255],
-        culprit=event.culprit[:255],
-        route=event.route[:255],
-        level=event.level[:10],
-        handled=event.handled,
-        first_seen=moment_from(tally.first.timestamp),
-        last_seen=moment_from(tally.last.timestamp),
-        first_release=event.release[:100],
-        last_release=tally.last.release[:100],
+        first_seen=moment_from(tally.start),
+        last_seen=moment_from(tally.end),
+        last_release=tally.release,
         has_evidence=tally.has_evidence,
+        **values,
+    )
+
+
+def _log_from_fold(fold: Fold, group_pk: int, environment: str) -> ErrorLog:
+    key = uuid.UUID(fold.event_id)
+    return ErrorLog(
+        event_id=key,
+        reference=fold.event_id[-10:],
+        fingerprint=fold.fingerprint,
+        group_id=group_pk,
+        error_type=fold.error_type,
+        status_code=fold.status_code or None,
+        created=moment_from(fold.timestamp),
+        environment=environment,
     )
 
 
@@ -303,10 +372,11 @@ def _log_from(event: Event, group_pk: int) -> ErrorLog:
         ip_address=event.ip_address or None,
         user_agent=event.user_agent[:300],
         request_data=event.request,
+        context=event.context,
         exception_type=raised.qualified_type[:255] if raised else "",
         exception_message=raised.message if raised else event.message,
         traceback=event.traceback,
-        stacktrace=[dataclasses.asdict(info) for info in event.exceptions],
+        stacktrace=[plain(info) for info in event.exceptions],
         created=moment_from(event.timestamp),
         release=event.release[:100],
         environment=event.environment[:50],

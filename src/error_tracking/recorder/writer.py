@@ -1,89 +1,122 @@
 """
-The writer: one daemon thread per process that takes the journal to the database.
+The writer: one daemon thread per process that takes journals to the database.
 
 Starts at the first request or event, and again after a fork. Nothing waits for
 it but ``flush()``. Database errors are logged, waited out with a growing delay
-and never reach the host.
+and never reach the host. The leader of the machine also adopts and sweeps.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
+import random
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.core.mail import mail_admins
+from django.core.signals import request_finished
+from django.db import connections
 
-from error_tracking import conf, gate, known, runners
-from error_tracking.events import Event
+from error_tracking import conf, gate, known, retention, runners
 from error_tracking.exceptions import StaleJournalError
-from error_tracking.models import ErrorLog, Journal
+from error_tracking.models import ErrorLog
+from error_tracking.models import Journal as JournalRow
 from error_tracking.models.base import write_alias
 
-from . import store as storage
-from .journal import MemoryJournal
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .drain import is_contention, write
+from .intake import Intake
+from .journal import BATCH_EVENTS, Journal
 
 logger = logging.getLogger("error_tracking")
 
 FLUSH_INTERVAL_SECONDS = 0.5
 BUSY_TICK_SECONDS = 5.0
 QUIET_TICK_SECONDS = 60.0
-BACK_OFF_SECONDS = 0.5
+BACK_OFF_SECONDS = 0.1
 MAX_BACK_OFF_SECONDS = 30.0
 EXIT_SECONDS = 3.0
-PATIENCE_ROUNDS = 8  # about a minute of waiting for what may pass
+IDLE_CONNECTION_SECONDS = 10.0
+PATIENCE_ROUNDS = 8  # about half a minute of waiting for what may pass
+MAIL_AFTER_SECONDS = 60.0
+SQLITE_LOCK_SECONDS = 0.02  # how long we hold SQLite's lock, and wait for somebody else's
+FEWEST_EVENTS = 5
+CONTENTION_TOLD = 50
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Writer:
-    """Takes events into this process's journal and, on its thread, from there to the database."""
+    """
+    Drains the journals of this process on a thread of its own.
+
+    Attributes:
+        intake: Where events come in.
+
+        is_leader: Whether it looks after its machine.
+
+        failures: How many rounds have failed in a row.
+
+    """
 
     def __init__(self) -> None:
-        """Start with an empty journal and no thread."""
-        self.journal = MemoryJournal()
+        """Start with no thread."""
+        self.intake = Intake(self._on_append)
+        self.is_started = self.is_leader = False
         self.failures = 0
-        self.is_started = False
+        self.last_error = ""
         self._wake = threading.Condition(threading.RLock())
-        self._wants_flush = False
-        self._is_stopping = False
+        self._round_lock = threading.Lock()
+        self._sleeps = self._wants_flush = self._is_stopping = self._has_mailed = False
+        self._has_stored = self._wants_tick = False
         self._is_idle = True
         self._thread: threading.Thread | None = None
-        self._next_tick = 0.0
-
-    def submit(self, event: Event) -> None:
-        """Put *event* into the journal; a journal half full takes it without its payload."""
-        self.journal.append(event.bare().to_bytes() if self.journal.is_half_full else event.to_bytes())
-        self.start()
-        with self._wake:
-            self._wake.notify_all()
+        self._away_since = self._used_at = self._ticked_at = 0.0
+        self._next_tick = self._swept_at = 0.0
+        self._events = BATCH_EVENTS
 
     def start(self) -> None:
-        """Start the thread unless it runs."""
+        """Start the thread unless it runs; without threads (uWSGI) the end of each request does its work."""
         if self._thread is not None and self._thread.is_alive():
             return
         with self._wake:
             if self._is_stopping or (self._thread is not None and self._thread.is_alive()):
                 return
+            if not self.is_started:
+                self.is_started = True
+                _stop_with_process()
+            if not has_threads():
+                request_finished.connect(_work_after_request, dispatch_uid="error_tracking.writer")
+                return
             self._thread = threading.Thread(target=self._run, name="error_tracking.writer", daemon=True)
-            self.is_started = True
             try:
                 self._thread.start()
             except RuntimeError:  # the interpreter is shutting down; stop() writes what waits
                 self._thread = None
 
+    def _on_append(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self.start()
+        if self._sleeps:
+            with self._wake:
+                self._sleeps = False
+                self._wake.notify_all()
+
     def flush(self, timeout: float) -> bool:
         """Wait until everything submitted so far is stored and filed, at most *timeout* seconds; return whether."""
         deadline = time.monotonic() + timeout
         self.start()
+        if self._thread is None:
+            self._aside(timeout, is_flush=True)
         with self._wake:
-            self._wants_flush, self._is_idle = True, False
+            self._wants_flush, self._is_idle = self._thread is not None, self._thread is None
             self._wake.notify_all()
-            while self.journal.pending or not self._is_idle:
+            while self.intake.pending or not self._is_idle:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
@@ -93,131 +126,245 @@ class Writer:
     def sweep_soon(self) -> None:
         """Have the thread look at the gate and the outbox without waiting for its time."""
         with self._wake:
-            self._next_tick = 0.0
+            self._next_tick, self._wants_tick = 0.0, True
             self._wake.notify_all()
         self.start()
 
     def stop(self, timeout: float = EXIT_SECONDS) -> None:
-        """Store what waits, within *timeout* seconds, and end the thread; runs at exit."""
+        """Store what waits within *timeout* seconds and end; what is left on disk another process adopts."""
         thread = self._thread
         with self._wake:
+            if self._is_stopping:
+                return
             self._is_stopping = True
             self._wake.notify_all()
         if thread is not None:
             thread.join(timeout)
-        elif self.journal.pending:
-            self._drain()
-        if self.journal.pending:
-            logger.error("not stored at exit: events=%d", self.journal.pending)
+        elif self.intake.has_pending:
+            self._aside(timeout, is_stopping=True)
+        if thread is None or not thread.is_alive():
+            left = [journal for journal in self.intake.journals if journal.pending and not journal.storage.is_durable]
+            if left or self.intake.at_risk:
+                logger.error("lost at exit: events=%d", sum(each.pending for each in left) + self.intake.at_risk)
+            self.intake.close()
+
+    def _aside(self, timeout: float, *, is_stopping: bool = False, is_flush: bool = False) -> None:
+        """Do one round on a thread of its own, so that the caller's connection is not used."""
+
+        def work() -> None:
+            self._work(is_stopping=is_stopping, is_flush=is_flush)
+            connections[write_alias(ErrorLog)].close()
+
+        thread = threading.Thread(target=work, daemon=True)
+        try:
+            thread.start()
+            thread.join(timeout)
+        except RuntimeError:  # the interpreter is shutting down
+            work()
 
     def _run(self) -> None:
         delay = 0.0
         while True:
             with self._wake:
-                if not self._is_stopping and not self._wants_flush:
-                    wait = delay or (FLUSH_INTERVAL_SECONDS if self.journal.pending else self._until_tick())
-                    self._wake.wait(wait)
-                if self.journal.pending and not self._is_stopping and not self._wants_flush and not delay:
-                    self._wake.wait(FLUSH_INTERVAL_SECONDS)
-                is_stopping, wants_flush = self._is_stopping, self._wants_flush
+                if delay and not self._is_stopping:
+                    self._wake.wait(delay)
+                elif not self._is_stopping and not self._wants_flush:
+                    self._sleeps = True  # before the look: whoever appends after it sees that it has to wake us
+                    has_pending = self.intake.has_pending
+                    self._sleeps = not has_pending
+                    self._wake.wait(FLUSH_INTERVAL_SECONDS if has_pending else self._until_tick())
+                    is_called = self._is_stopping or self._wants_flush or self._wants_tick
+                    if not has_pending and self.intake.has_pending and not is_called:
+                        self._sleeps = False
+                        self._wake.wait(FLUSH_INTERVAL_SECONDS)  # let a batch come together
+                self._sleeps = False
+                is_stopping, is_flush = self._is_stopping, self._wants_flush
                 self._wants_flush = False
-            is_done = self._work(is_stopping=is_stopping, wants_flush=wants_flush)
-            delay = 0.0 if is_done else min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2 ** min(self.failures - 1, 10))
+            is_done = self._work(is_stopping=is_stopping, is_flush=is_flush)
+            delay = 0.0 if is_done else self._delay()
             with self._wake:
+                self._wants_flush = self._wants_flush or (is_flush and not is_done)
                 self._is_idle = is_done and not self._wants_flush
                 self._wake.notify_all()
                 if is_stopping:
                     return
 
+    def away_seconds(self) -> float:
+        """Return for how long nothing could be stored, 0 when that works."""
+        return time.monotonic() - self._away_since if self._away_since else 0.0
+
     def _until_tick(self) -> float:
         return max(0.0, self._next_tick - time.monotonic())
 
-    def _work(self, *, is_stopping: bool, wants_flush: bool) -> bool:
+    def _delay(self) -> float:
+        """Return how long to wait after a failure, doubling, with jitter so that writers do not try in step."""
+        longest: float = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2 ** min(self.failures, 10))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter, no secret
+
+    def _work(self, *, is_stopping: bool = False, is_flush: bool = False) -> bool:
         """Do one round; return False when the database is away."""
-        had_events = bool(self.journal.pending)
-        try:
-            self._drain()
-            if not is_stopping and (had_events or wants_flush or self._until_tick() == 0.0):
-                tick()
-                self._next_tick = time.monotonic() + (BUSY_TICK_SECONDS if had_events else QUIET_TICK_SECONDS)
-            self.failures = 0
-        except Exception:  # the guard of this thread: whatever fails in a round, the next one tries again
-            self.failures += 1
-            if self.failures == 1 or self.failures % 20 == 0:
-                logger.exception("events wait: pending=%d failures=%d", self.journal.pending, self.failures)
-            return False
-        finally:
-            connections[write_alias(ErrorLog)].close()
-        return True
-
-    def _drain(self) -> None:
-        while batch := self.journal.read():
+        with self._round_lock:
+            alias = write_alias(ErrorLog)
+            connection = connections[alias]
             try:
-                write(self.journal, batch, is_patient=self.failures < PATIENCE_ROUNDS)
-            except StaleJournalError:
-                continue
+                _be_polite(connection)
+                connection.close_if_unusable_or_obsolete()
+                self.intake.settle(is_last=is_stopping)
+                self._drain(is_stopping=is_stopping)
+                self._on_stored()
+                if not is_stopping and (is_flush or self._wants_tick or self._until_tick() == 0.0):
+                    is_forced, self._wants_tick = is_flush or self._wants_tick, False
+                    self._tick(is_forced=is_forced)
+                    self._drain(is_stopping=False)  # what was adopted just now
+                    self._next_tick *= not self._wants_tick  # and what it made new is decided on at once
+                if is_stopping:
+                    self._close_rows(alias, [each for each in self.intake.journals if not each.pending])
+                self.failures = 0
+            except Exception as error:  # noqa: BLE001  the guard of this thread: the next round tries again
+                self._on_failure(error)
+                connection.close()
+                return False
+            now = time.monotonic()
+            if is_stopping or now - self._used_at > IDLE_CONNECTION_SECONDS:
+                connection.close()
+            return True
 
+    def _drain(self, *, is_stopping: bool) -> None:
+        """
+        Store a batch of each journal in turn until all that waited is stored; those of others not at the end.
 
-def write(journal: MemoryJournal, batch: Sequence[tuple[int, bytes]], *, is_patient: bool = True) -> None:
-    """
-    Store *batch* of *journal*, split in halves until a poisoned event is alone.
+        What arrives meanwhile waits for the next round: in a storm batches would
+        be small, and the thread never idle.
+        """
+        has_more = True
+        while has_more:
+            has_more = False
+            for journal in tuple(self.intake.journals):
+                if is_stopping and journal.is_adopted:
+                    continue
+                try:
+                    batch = journal.read(events=self._events)
+                except OSError as error:  # a disk that is broken: the other journals go on
+                    self.intake.drop(journal, error)
+                    continue
+                if batch is None:
+                    continue
+                self._has_stored = True
+                has_more = has_more or not batch.is_last or journal.is_adopted
+                if not journal.is_adopted:
+                    journal.failures += self.intake.swallowed
+                    self.intake.swallowed, journal.at_risk = 0, self.intake.at_risk
+                start = time.monotonic()
+                try:
+                    if write(journal, batch, is_patient=self.failures < PATIENCE_ROUNDS):
+                        self._wants_tick = True  # a new error becomes a bug now, not when the leader looks
+                except StaleJournalError:
+                    has_more = True
+                self._used_at = time.monotonic()
+                if connections[write_alias(ErrorLog)].vendor == "sqlite":
+                    self._adapt(len(batch.records), self._used_at - start)
+        self._close_rows(write_alias(ErrorLog), self.intake.tidy())
 
-    That one is stored without its payload. An error that may pass is waited
-    for, but without patience only while the database does not answer.
+    def _adapt(self, events: int, seconds: float) -> None:
+        """Choose the size of the next batch so that SQLite's lock is held for ``SQLITE_LOCK_SECONDS`` at most."""
+        fitting = int(events * 0.75 * SQLITE_LOCK_SECONDS / seconds)
+        if events >= self._events or seconds > SQLITE_LOCK_SECONDS:
+            self._events = min(BATCH_EVENTS, max(FEWEST_EVENTS, fitting))
 
-    Raises:
-        StaleJournalError: Somebody else has moved the journal on.
+    @staticmethod
+    def _close_rows(alias: str, journals: Sequence[Journal]) -> None:
+        if journals:
+            JournalRow.objects.using(alias).filter(pk__in=[each.id for each in journals]).close()
 
-        DatabaseError: The database is away; nothing of the batch was stored.
-    """
-    position = batch[-1][0]
-    events = [event for _, payload in batch if (event := _event_from(journal, payload)) is not None]
-    try:
-        storage.store(events, journal=journal, position=position)
-    except (StaleJournalError, InterfaceError):
-        raise
-    except (DatabaseError, ValueError, TypeError) as error:
-        if is_passing(error) and (is_patient or not _answers()):
-            raise
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            write(journal, batch[:middle], is_patient=is_patient)
-            write(journal, batch[middle:], is_patient=is_patient)
+    def _tick(self, *, is_forced: bool) -> None:
+        """Do a leader's work or take over what the leader has published."""
+        machine = self.intake.machine
+        now = time.monotonic()
+        if self._has_stored:
+            machine.call_leader()
+        self.is_leader = machine.lead()
+        self.intake.renew()
+        self._next_tick = now + BUSY_TICK_SECONDS
+        if not self.is_leader and not is_forced:
+            self._has_stored = False
+            states = machine.read_known()
+            if states is not None:
+                known.publish(states)
             return
-        logger.warning("an event is stored without its payload: error=%r", error)
-        storage.store([event.bare() for event in events], journal=journal, position=position)
-    journal.move_to(position)
+        is_called = self._has_stored or machine.called_at() > self._swept_at
+        age = now - self._ticked_at
+        if not is_forced and age < (BUSY_TICK_SECONDS if is_called else QUIET_TICK_SECONDS):
+            return
+        self._has_stored = False
+        self._ticked_at, self._swept_at = now, time.time()
+        if self.is_leader:
+            self.intake.adopt()
+        self._used_at = now
+        tick()
+        machine.write_known(known.snapshot())
+        JournalRow.objects.beat([each.id for each in self.intake.journals if not each.is_adopted])
+
+    def _on_stored(self) -> None:
+        if self._has_mailed:
+            logger.warning("the database is back: seconds=%.0f", time.monotonic() - self._away_since)
+        self.last_error, self._away_since, self._has_mailed = "", 0.0, False
+
+    def _on_failure(self, error: Exception) -> None:
+        self.failures += 1
+        self.last_error = f"{type(error).__name__}: {error}"[:300]
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        if self.failures == (CONTENTION_TOLD if is_contention(error) else 1) or self.failures % 100 == 0:
+            logger.error("events wait: pending=%d failures=%d", self.intake.pending, self.failures, exc_info=error)
+        if now - self._away_since >= MAIL_AFTER_SECONDS and not self._has_mailed:
+            self._has_mailed = True
+            _tell_admins(self.last_error, self.intake.pending)
 
 
-def _answers() -> bool:
-    """Return whether our tables can be read."""
-    try:
-        return Journal.objects.using(write_alias(Journal)).count() >= 0
-    except DatabaseError:
-        return False
+def _be_polite(connection: Any) -> None:  # noqa: ANN401  stubs know no settings_dict
+    """Have our connection to SQLite never wait long for a lock, nor keep one while it waits for readers."""
+    if connection.vendor == "sqlite" and threading.current_thread().name == "error_tracking.writer":
+        settings = connection.settings_dict
+        if settings["OPTIONS"].get("timeout") != SQLITE_LOCK_SECONDS:
+            options = {**settings["OPTIONS"], "timeout": SQLITE_LOCK_SECONDS}
+            connection.settings_dict = {**settings, "OPTIONS": options}
 
 
-def _event_from(journal: MemoryJournal, payload: bytes) -> Event | None:
-    try:
-        return Event.from_bytes(payload)
-    except (ValueError, KeyError, TypeError):
-        journal.lost += 1
-        logger.exception("an event could not be read")
-        return None
-
-
-def is_passing(error: Exception) -> bool:
-    """Return whether trying again may help: a lock, a deadlock, a server that is away, a table not there yet."""
-    name = type(error).__name__
-    return name in {"OperationalError", "InterfaceError", "ProgrammingError"}
+def _tell_admins(reason: str, pending: int) -> None:
+    """Send one mail without the database, the only way left to say that it is away."""
+    if conf.host("ADMINS") and not conf.host("DEBUG"):
+        text = (
+            f"Errors of this site have not been written to the database for {MAIL_AFTER_SECONDS:.0f} seconds.\n\n"
+            f"Server: {conf.get_settings().server_name}\nWaiting: {pending} events of one process\nReason: {reason}\n\n"
+            "Nothing is lost while the process runs, or its journal is on a disk that lasts. There is no second mail."
+        )
+        try:
+            mail_admins("error_tracking cannot reach its database", text)
+        except Exception as error:  # noqa: BLE001  a mail backend may be the project's own
+            logger.warning("the admins could not be told: error=%r", error)
 
 
 def tick() -> None:
-    """Let the gate decide, have due filings done, and publish the state of the known bugs."""
+    """Let the gate decide, have due filings done, and learn the state of the known bugs."""
     if conf.get_settings().creates_bugs:
         gate.sweep()
     runners.run_due()
     known.publish(gate.public_states())
+    JournalRow.objects.prune()
+    retention.schedule.run()
+
+
+def has_threads() -> bool:
+    """Return whether threads run here between requests: not in a uWSGI without ``enable-threads`` (FAULTS T12)."""
+    uwsgi = sys.modules.get("uwsgi")
+    options = getattr(uwsgi, "opt", {})
+    return uwsgi is None or "enable-threads" in options or "threads" in options
+
+
+def _work_after_request(**_kwargs: object) -> None:
+    """Do the thread's work where there is none, after the response has gone out."""
+    if _writer.intake.has_pending or _writer._until_tick() == 0.0:
+        _writer._aside(EXIT_SECONDS)
 
 
 _writer = Writer()
@@ -228,11 +375,24 @@ def get_writer() -> Writer:
     return _writer
 
 
+def _stop() -> None:
+    _writer.stop()  # the writer of then, not of now
+
+
+def _stop_with_process() -> None:
+    """Stop at the end of a child of multiprocessing too: it runs no ``atexit`` (FAULTS T13)."""
+    module: Any = sys.modules.get("multiprocessing.util")
+    if module is not None:
+        module.Finalize(None, _stop, exitpriority=10)
+
+
 def _reset() -> None:
-    """After a fork the child starts anew: no thread, no lock and no event of its parent (FAULTS T10, T11)."""
+    """After a fork the child starts anew: no thread, lock, file or event of its parent (FAULTS T10, T11)."""
     global _writer  # noqa: PLW0603  one writer per process
+    with contextlib.suppress(OSError):
+        _writer.intake.abandon()
     _writer = Writer()
 
 
-os.register_at_fork(after_in_child=_reset)
-atexit.register(lambda: _writer.stop())  # noqa: PLW0108  the writer of then, not of now
+getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_reset)  # Windows does not fork
+atexit.register(_stop)

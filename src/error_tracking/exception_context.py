@@ -1,0 +1,88 @@
+"""
+An exception to what is stored of it: quick for its fingerprint, whole for its payload, without secrets in either.
+
+Keeps what was found for the same lines of the same code. Must not run code of
+the host's but under the guards of ``stacktrace`` and ``frame_locals``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any
+
+from django.core.signals import setting_changed
+
+from . import conf
+from .events import ExceptionInfo
+from .fingerprint import fingerprint_for_exception
+from .frame_locals import locals_of
+from .request_context import guarded
+from .stacktrace import LINE_CHARS, Reader, exceptions_from, outlines_from, signature_of, traceback_text
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from django.http import HttpRequest
+
+OUTLINES = 1_000
+Outline = tuple[ExceptionInfo, str, str]
+_outlines: dict[tuple[int, ...], tuple[Outline, list[object]]] = {}
+
+
+def outline_of(exception: BaseException, route: str) -> Outline:
+    """
+    Return *exception* without its frames, its fingerprint and its culprit.
+
+    What was found for the same lines of the same code is kept: in a storm it
+    is most of what a repeated error costs. Not where the message counts.
+    """
+    signature, kept = signature_of(exception)
+    found = _outlines.get(signature) if signature else None
+    if found is not None:
+        return found[0]
+    raised, *members = outlines_from(exception, _reader())
+    culprit = raised.culprit
+    bare = dataclasses.replace(raised, frames=())
+    outline = bare, fingerprint_for_exception(raised, route, members), culprit
+    if signature and culprit:
+        if len(_outlines) >= OUTLINES:
+            _outlines.clear()
+        _outlines[signature] = outline, kept
+    return outline
+
+
+def exception_values(exception: BaseException, request: HttpRequest | None) -> dict[str, Any]:
+    """Return the stacktrace without secrets in messages, source lines and local variables (FAULTS V05, V07)."""
+    reader = _reader()
+    if "locals" not in conf.get_settings().DISABLE:
+        scrubber = conf.get_scrubber()
+
+        def variables(frame: FrameType) -> dict[str, Any]:
+            found: dict[str, Any] = guarded(locals_of, frame, scrubber, request, default={})
+            return found
+
+        reader = dataclasses.replace(reader, locals_of=variables)
+    exceptions = exceptions_from(exception, reader)
+    return {"exceptions": exceptions, "traceback": traceback_text(exceptions)}
+
+
+def _reader() -> Reader:
+    rules = tuple(conf.get_settings().IN_APP)
+    return Reader(scrub_text=conf.get_scrubber().text, scrub_line=_scrubbed_line, in_app=rules)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _scrubbed_line(line: str) -> str:
+    """Return a source line without secrets; the same lines come with every error, so they are kept."""
+    return conf.get_scrubber().text(line, LINE_CHARS)
+
+
+def _forget(*, setting: str, **_kwargs: object) -> None:
+    """Forget what was found under other settings."""
+    if setting == conf.NAME:
+        _outlines.clear()
+        _scrubbed_line.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="error_tracking.exception_context")

@@ -1,0 +1,60 @@
+"""
+Failures of Celery tasks.
+
+Celery sends ``task_failure`` when retries are exhausted, never for ``Retry``,
+``Ignore`` and ``Reject``; what a task ``throws`` is expected and left out.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from celery import signals
+
+from error_tracking import conf, context
+from error_tracking.capture import ErrorCaptureService
+
+OWN_TASKS = "error_tracking."
+
+
+def connect() -> None:
+    """Connect to the signals of Celery."""
+    uid = "error_tracking"
+    signals.task_prerun.connect(context.begin_task, weak=False, dispatch_uid=uid)
+    signals.task_failure.connect(capture_failure, weak=False, dispatch_uid=uid)
+    signals.task_internal_error.connect(capture_failure, weak=False, dispatch_uid=uid)
+
+
+def capture_failure(
+    sender: Any = None,  # noqa: ANN401  Celery's task, untyped
+    task_id: str = "",
+    exception: BaseException | None = None,
+    args: Any = (),  # noqa: ANN401
+    kwargs: Any = None,  # noqa: ANN401
+    **_rest: object,
+) -> None:
+    """Capture the failure of a task; a receiver, so it never raises."""
+    name = str(getattr(sender, "name", ""))
+    if exception is None or name.startswith(OWN_TASKS) or "celery" in conf.get_settings().DISABLE:
+        return
+    if isinstance(exception, tuple(getattr(sender, "throws", None) or ())):
+        return
+    ErrorCaptureService().capture_exception(
+        context.current_request(),
+        exception,
+        mechanism="celery",
+        where=f"task {name}",
+        more=lambda: {"task": {"name": name, **_task_values(sender, task_id, args, kwargs)}},
+    )
+
+
+def _task_values(sender: Any, task_id: str, args: Any, kwargs: Any) -> dict[str, object]:  # noqa: ANN401
+    """Return what is known of the task; positional arguments by their names, which tell the secret ones."""
+    request = sender.request
+    try:
+        arguments = dict(inspect.signature(sender.run).bind_partial(*(args or ()), **(kwargs or {})).arguments)
+    except TypeError:  # arguments that do not fit are why it failed
+        arguments = {"args": args, "kwargs": kwargs}
+    queue = (request.delivery_info or {}).get("routing_key", "")
+    return {"id": task_id, "arguments": arguments, "queue": queue, "retries": request.retries}

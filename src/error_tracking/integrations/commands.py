@@ -1,0 +1,54 @@
+"""
+Unhandled exceptions of management commands and scripts, through ``sys.excepthook``.
+
+``CommandError`` and ``SystemExit`` never come here: Django and Python end the
+process before. A mistake typed into a shell is not an error of the site.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from error_tracking import conf, context
+from error_tracking.capture import ErrorCaptureService
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_MANAGERS = ("manage.py", "django-admin", "django-admin.py", "__main__.py")
+_INTERACTIVE = ("shell", "shell_plus", "dbshell", "test")
+
+
+def connect() -> None:
+    """Chain a hook before the one that is there."""
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        with contextlib.suppress(Exception):  # the hook that comes next must be reached
+            capture_failure(error)
+        previous(kind, error, traceback)
+
+    sys.excepthook = hook
+
+
+def capture_failure(error: BaseException) -> None:
+    """Capture what ends the process."""
+    script, *arguments = [*sys.argv, ""] if len(sys.argv) < 2 else sys.argv  # noqa: PLR2004  a script and a command
+    is_command = Path(script).name in _MANAGERS
+    name = arguments.pop(0) if is_command else Path(script).name
+    is_typed = hasattr(sys, "ps1") or (is_command and name in _INTERACTIVE)
+    if is_typed or not isinstance(error, Exception) or "commands" in conf.get_settings().DISABLE:
+        return
+    _service.capture_exception(
+        context.current_request(),
+        error,
+        mechanism="command",
+        where=f"command {name}",
+        more=lambda: {"command": {"name": name, "arguments": conf.get_scrubber().arguments(arguments)}},
+    )
+
+
+_service = ErrorCaptureService()

@@ -1,0 +1,36 @@
+"""Failures of ``django.tasks``, of every backend that sends Django's signals (Django 6.0 and later)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.tasks import TaskResultStatus  # type: ignore[import-not-found,unused-ignore]
+from django.tasks.signals import task_finished, task_started  # type: ignore[import-not-found,unused-ignore]
+
+from error_tracking import conf, context
+from error_tracking.capture import ErrorCaptureService
+
+
+def connect() -> None:
+    """Connect to Django's signals."""
+    task_started.connect(context.begin_task, weak=False, dispatch_uid="error_tracking")
+    task_finished.connect(capture_failure, weak=False, dispatch_uid="error_tracking")
+
+
+def capture_failure(task_result: Any, **_kwargs: object) -> None:  # noqa: ANN401  Django 6's TaskResult
+    """Capture the failure of a task; Django sends the signal while the exception is handled."""
+    error = sys.exception()
+    if error is None or task_result.status != TaskResultStatus.FAILED or "tasks" in conf.get_settings().DISABLE:
+        return
+    task = task_result.task
+    values = {
+        "name": task.module_path,
+        "id": str(task_result.id),
+        "arguments": {"args": task_result.args, "kwargs": task_result.kwargs},
+        "queue": task.queue_name,
+    }
+    request = context.current_request()
+    ErrorCaptureService().capture_exception(
+        request, error, mechanism="django.tasks", where=f"task {task.module_path}", more=lambda: {"task": values}
+    )

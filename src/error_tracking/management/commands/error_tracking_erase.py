@@ -1,0 +1,72 @@
+"""``error_tracking_erase``: take one person out of what is stored, or hand it over."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from error_tracking import recorder
+from error_tracking.erasure import SHORTEST, Eraser, Person
+
+JOURNAL_SECONDS = 90
+
+
+class Command(BaseCommand):
+    """The command."""
+
+    help = (
+        "Finds one person in every text column and in the journals: erases what is there, or with --dry-run only "
+        "counts it. Names the GitHub issues and bug files of the bugs concerned, which it cannot reach."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        parser.add_argument("--user", default="", help="primary key of the user")
+        parser.add_argument("--email", default="", help="an e-mail address, or a name to look for in texts")
+        parser.add_argument("--ip", default="", help="an IP address; stored masked ones that it falls under go too")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be erased, change nothing")
+        parser.add_argument("--export", metavar="FILE", help="write the error logs found to FILE, one JSON a line")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
+        """Erase and say what was found."""
+        person = Person(options["user"].strip(), options["email"].strip(), options["ip"].strip())
+        if not (person.user or person.words):
+            msg = f"Say whom: --user, --email or --ip, the latter two with at least {SHORTEST} characters."
+            raise CommandError(msg)
+        left = [] if options["dry_run"] else recorder.renew_journals(JOURNAL_SECONDS, self._tell_waiting)
+        export = open(options["export"], "w", encoding="utf-8") if options["export"] else None  # noqa: SIM115, PTH123  closed below
+        try:
+            report = Eraser(
+                person,
+                is_dry=options["dry_run"],
+                export=(lambda row: print(json.dumps(row, default=str), file=export)) if export else None,
+                on_progress=self._progress if sys.stderr.isatty() and not options["json"] else lambda *_: None,
+            ).run()
+        finally:
+            if export:
+                export.close()
+        if options["json"]:
+            result = {"logs": report.logs, "rows": report.rows, "clients": report.clients, "beyond": report.beyond}
+            self.stdout.write(json.dumps({**result, "journals": left, "dry_run": options["dry_run"]}))
+            return
+        verb = "Would erase" if options["dry_run"] else "Erased"
+        self.stdout.write(
+            f"{verb}: {report.logs} error logs, {report.rows} other rows, {report.clients} client hashes."
+        )
+        if options["export"]:
+            self.stdout.write(f"Exported to {Path(options['export']).resolve()}.")
+        for place in report.beyond:
+            self.stdout.write(f"Not reached from here, look yourself: {place}")
+        for name in left:
+            self.stdout.write(f"Still in use, run again when its process has ended: {name}")
+
+    def _tell_waiting(self, count: int) -> None:
+        self.stderr.write(f"Waiting for {count} processes of this machine to begin new journals ...")
+
+    def _progress(self, what: str, count: int) -> None:
+        self.stderr.write(f"\r{what}: {count}", ending="")

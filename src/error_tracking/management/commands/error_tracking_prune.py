@@ -1,0 +1,50 @@
+"""``error_tracking_prune``: delete old error logs now, and what people have sent from younger ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from error_tracking import conf, retention
+
+
+class Command(BaseCommand):
+    """The command."""
+
+    help = (
+        "Deletes error logs older than RETENTION_DAYS, keeping the first and the latest of each group, and takes "
+        "request data, addresses and variables out of those older than 30 days. Groups, counts and bugs stay. "
+        "The site does this by itself every hour; run it for a first, long clean-up or from cron."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        parser.add_argument("--days", type=int, help="keep error logs this long (default: RETENTION_DAYS)")
+        parser.add_argument("--dry-run", action="store_true", help="say what would go, delete nothing")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
+        """Prune and say what went."""
+        days = options["days"]
+        if days is not None and days < 1:
+            msg = "--days must be at least 1."
+            raise CommandError(msg)
+        is_told = sys.stderr.isatty() and not options["json"]
+        done = retention.Pruner(
+            days=days,
+            is_dry=options["dry_run"],
+            on_progress=lambda what, count: self.stderr.write(f"\r{what}: {count}", ending="") if is_told else None,
+        ).run()
+        if options["json"]:
+            self.stdout.write(json.dumps({**dataclasses.asdict(done), "dry_run": options["dry_run"]}))
+            return
+        verb = "Would delete" if options["dry_run"] else "Deleted"
+        kept = days or conf.get_settings().RETENTION_DAYS
+        self.stdout.write(
+            f"{verb} {done.logs} error logs older than {kept} days or beyond {retention.LOGS_PER_GROUP} of a group, "
+            f"the request data of {done.reduced} and {done.clients} client hashes."
+        )

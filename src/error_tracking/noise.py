@@ -1,0 +1,82 @@
+"""
+Which refused requests are noise: scanners, foreign host names, clients that went away.
+
+Decided by names in data files, one per line, matched as a whole: no pattern
+that a path could slow down. Noise is stored and counted in groups of its own,
+and is never evidence of a bug.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import DisallowedHost, RequestAborted
+from django.http import UnreadablePostError
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+SCANNER = "scanner"
+FOREIGN_HOST = "host"
+DISCONNECT = "disconnect"
+
+#: What a group of noise is called.
+TITLES = {
+    SCANNER: "{what} for scanners",
+    FOREIGN_HOST: "{what} for host names that are not this site's",
+    DISCONNECT: "Clients that went away in the middle of a request",
+}
+CLIENT_CLOSED_REQUEST = 499  # nginx's status for it; no response ever has it
+BAD_REQUEST = 400
+PATH_CHARS = 500
+AGENT_CHARS = 300
+
+
+@cache
+def _names(file_name: str) -> frozenset[str]:
+    text = (Path(__file__).parent / "data" / file_name).read_text(encoding="utf-8")
+    return frozenset(line for line in text.split("\n") if line and not line.startswith("#"))
+
+
+def noise_of(request: HttpRequest, status_code: int) -> str:
+    """Return the class of noise that the refused *request* is, ``""`` for none."""
+    if status_code == BAD_REQUEST and has_foreign_host(request):
+        return FOREIGN_HOST
+    agent = str(request.META.get("HTTP_USER_AGENT", ""))
+    return SCANNER if is_scanner_path(request.path) or is_scanner_agent(agent) else ""
+
+
+def is_disconnect(exception: BaseException | None) -> bool:
+    """Return whether *exception* only says that the client went away while it sent its request."""
+    return isinstance(exception, (UnreadablePostError, RequestAborted))
+
+
+def is_scanner_path(path: str) -> bool:
+    """Return whether only a scanner would ask a Django site for *path*: other systems' files, secrets, backups."""
+    names = _names("scanner_paths.txt")
+    for segment in path[:PATH_CHARS].lower().split("/"):
+        if segment in names:
+            return True
+        stem, dot, extension = segment.rpartition(".")
+        if dot and f"*.{extension}" in names:
+            return True
+        if stem.startswith(".env") or segment.startswith(("wp-", ".env")):
+            return True
+    return False
+
+
+def is_scanner_agent(agent: str) -> bool:
+    """Return whether *agent* is a tool that looks for weaknesses."""
+    lowered = agent[:AGENT_CHARS].lower()
+    return any(name in lowered for name in _names("scanner_agents.txt"))
+
+
+def has_foreign_host(request: HttpRequest) -> bool:
+    """Return whether the request asks for a host that ALLOWED_HOSTS does not name."""
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return True
+    return False

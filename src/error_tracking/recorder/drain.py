@@ -1,0 +1,96 @@
+"""
+A batch of a journal to the store, split until what the database cannot take is alone.
+
+Knows which errors may pass by themselves; waits for none of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from django.db import DatabaseError, InterfaceError
+
+from error_tracking.events import Event, Fold
+from error_tracking.exceptions import StaleJournalError
+from error_tracking.models import Journal as JournalRow
+from error_tracking.models.base import write_alias
+
+from . import store as storage
+from .journal import EVENT, Batch, Journal
+
+logger = logging.getLogger("error_tracking")
+
+YIELD_EVENTS = 10
+YIELD_COUNTS = 200
+_CONTENTION = {"40001", "40P01", "55P03", "1205", "1213"}  # serialisation, deadlock, lock timeout
+
+
+def write(journal: Journal, batch: Batch, *, is_patient: bool = True) -> bool:
+    """
+    Store *batch* of *journal*, split in halves until a poisoned event is alone.
+
+    That one is stored without its payload. An error that may pass is waited
+    for, but without patience only while the database does not answer. Returns
+    whether a group is new.
+
+    Raises:
+        StaleJournalError: Somebody else has moved the journal on.
+
+        DatabaseError: The database is away; nothing of the batch was stored.
+    """
+    items, unreadable = _items(batch)
+    noted = journal.lost
+    lost = batch.lost + unreadable + noted
+    try:
+        is_new = storage.store(items, journal=journal, position=batch.position, lost=lost)
+    except (StaleJournalError, InterfaceError):
+        raise
+    except (DatabaseError, ValueError, TypeError) as error:
+        if is_contention(error) or (is_passing(error) and (is_patient or not _answers())):
+            raise
+        records = batch.records
+        if len(records) > 1:
+            middle = len(records) // 2
+            first = write(journal, batch.part(records[:middle], is_last=False), is_patient=is_patient)
+            return write(journal, batch.part(records[middle:], is_last=True), is_patient=is_patient) or first
+        logger.warning("an event is stored without its payload: error=%r", error)
+        bare = [item.bare() for item in items if isinstance(item, Event)]
+        lost += len(items) - len(bare)
+        is_new = storage.store(bare, journal=journal, position=batch.position, lost=lost)
+    journal.move_to(batch.position, offset=batch.offset)
+    journal.lost -= noted
+    return is_new
+
+
+def _items(batch: Batch) -> tuple[list[Event | Fold], int]:
+    """Return the events and folds of *batch*, and how many of its records are neither."""
+    items: list[Event | Fold] = []
+    for sequence, kind, payload in batch.records:
+        try:
+            items.append(Event.from_bytes(payload, is_plain=True) if kind == EVENT else Fold.from_bytes(payload))
+        except (ValueError, KeyError, TypeError):
+            logger.exception("an event could not be read")
+        if sequence % (YIELD_EVENTS if kind == EVENT else YIELD_COUNTS) == 0:
+            time.sleep(0)  # let a request go first: reading a batch in one go would keep the interpreter for 20 ms
+    return items, len(batch.records) - len(items)
+
+
+def _answers() -> bool:
+    """Return whether our tables can be read."""
+    try:
+        return JournalRow.objects.using(write_alias(JournalRow)).count() >= 0
+    except DatabaseError:
+        return False
+
+
+def is_passing(error: Exception) -> bool:
+    """Return whether trying again may help: a lock, a deadlock, a server that is away, a table not there yet."""
+    return type(error).__name__ in {"OperationalError", "InterfaceError", "ProgrammingError"}
+
+
+def is_contention(error: BaseException) -> bool:
+    """Return whether somebody else was quicker, so that trying again at once will do: a lock, a deadlock."""
+    cause = error.__cause__ or error
+    code = getattr(cause, "sqlstate", None) or (cause.args[0] if cause.args else "")
+    return str(code) in _CONTENTION or "database is locked" in str(error) or "table is locked" in str(error)

@@ -1,0 +1,1 @@
+"""Pairs of real tracebacks that must group together or stay apart."""

@@ -1,0 +1,224 @@
+"""What is deleted and when: by age, by rows of a group, by person."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from error_tracking import erasure, retention
+from error_tracking.models import ErrorGroup, ErrorLog, GroupClient, HourlyCount, KnownBug
+from error_tracking.recorder import store
+from error_tracking.request_context import client_hash_of
+
+from .factories import make_event
+
+pytestmark = pytest.mark.django_db
+DAY = 86_400
+
+
+def stored(**values):
+    """Store an event so many days old, and return its log."""
+    days = values.pop("days", 0)
+    event = make_event(timestamp=timezone.now().timestamp() - days * DAY, **values)
+    store.store([event])
+    return ErrorLog.objects.get(reference=event.reference)
+
+
+def run(command, *args):
+    out = StringIO()
+    call_command(command, *args, stdout=out, stderr=StringIO())
+    return out.getvalue()
+
+
+class TestPrune:
+    """FAULTS V11, S19."""
+
+    def test_old_logs_go_but_the_first_and_latest_of_each_group_stay(self):
+        logs = [stored(days=days) for days in (400, 300, 200, 100, 95)]
+        other = stored(days=200, fingerprint="e" * 32)
+        done = retention.Pruner().run()
+        assert set(ErrorLog.objects.all()) == {logs[0], logs[-1], other}
+        assert (done.logs, done.is_complete) == (3, True)
+        group = ErrorGroup.objects.get(fingerprint="f" * 32)
+        assert (group.times_seen, sum(HourlyCount.objects.values_list("count", flat=True))) == (5, 6)
+
+    def test_what_is_young_enough_stays(self):
+        stored(days=89.9)
+        stored(days=89.8)
+        stored(days=0)
+        assert retention.Pruner().run().logs == 0
+
+    def test_logs_of_every_status_go(self):
+        for status in ("resolved", "open", "muted"):
+            bug = KnownBug.objects.create(title=status, status=status)
+            for days in (300, 200, 100):
+                stored(days=days, fingerprint=status[0] * 32)
+            ErrorGroup.objects.filter(fingerprint=status[0] * 32).update(bug=bug)
+        assert retention.Pruner().run().logs == 3
+
+    def test_a_group_has_a_bound_of_rows(self, monkeypatch):
+        monkeypatch.setattr(retention, "LOGS_PER_GROUP", 4)
+        monkeypatch.setattr(retention, "BATCH_ROWS", 2)
+        logs = [stored(days=20 - number) for number in range(10)]
+        assert retention.Pruner().run().logs == 5
+        assert set(ErrorLog.objects.all()) == {logs[0], *logs[-4:]}
+
+    def test_batches_walk_past_those_that_stay(self, monkeypatch):
+        monkeypatch.setattr(retention, "BATCH_ROWS", 2)
+        for letter in "0123456789abcdef":
+            stored(days=200, fingerprint=letter * 32)
+        for days in (130, 120, 110):
+            stored(days=days, fingerprint="a" * 32)
+        assert retention.Pruner().run().logs == 2
+
+    def test_request_data_goes_after_30_days_and_where_it_failed_stays(self):
+        frame = {"module": "shop", "function": "pay", "lineno": 1, "vars": {"basket": "ann's"}}
+        personal = {"request": {"body": {"a": 1}}, "context": {"tags": {"x": 1}}, "ip_address": "10.0.0.0"}
+        old = stored(days=31, user_agent="Firefox", **personal)
+        young = stored(days=29, **personal)
+        ErrorLog.objects.update(stacktrace=[{"frames": [frame]}])
+        assert retention.Pruner().run().reduced == 1
+        old.refresh_from_db()
+        young.refresh_from_db()
+        assert (old.request_data, old.context, old.ip_address, old.user_agent) == ({}, {}, None, "")
+        assert old.stacktrace == [{"frames": [{"module": "shop", "function": "pay", "lineno": 1}]}]
+        assert young.request_data == {"body": {"a": 1}}
+        assert "vars" in young.stacktrace[0]["frames"][0]
+        assert retention.Pruner().run().reduced == 0
+
+    def test_client_hashes_go(self):
+        log = stored()
+        today = timezone.now().date()
+        for days in (0, 89, 91, 200):
+            GroupClient.objects.create(group=log.group, day=today - dt.timedelta(days=days), hash=f"{days:016}")
+        assert retention.Pruner().run().clients == 2
+
+    def test_a_deadline_stops_it_and_says_so(self):
+        for days in (300, 200, 100):
+            stored(days=days)
+        done = retention.Pruner(deadline=0.0).run()
+        assert (done.logs, done.is_complete) == (0, False)
+
+    def test_the_leader_prunes_once_an_hour_and_goes_on_when_time_was_short(self, monkeypatch):
+        for days in (300, 200, 100):
+            stored(days=days)
+        schedule = retention.Schedule()
+        assert schedule.run() is None
+        schedule._next = 0
+        monkeypatch.setattr(schedule, "AT_ONCE_SECONDS", -1)
+        assert not schedule.run().is_complete
+        monkeypatch.setattr(schedule, "AT_ONCE_SECONDS", 5)
+        assert schedule.run().logs == 1
+        assert schedule.run() is None
+
+    def test_the_command(self, configure):
+        configure(RETENTION_DAYS=10)
+        for days in (40, 30, 20):
+            stored(days=days)
+        assert json.loads(run("error_tracking_prune", "--dry-run", "--json"))["logs"] == 1
+        assert ErrorLog.objects.count() == 3
+        assert "Deleted 1 error logs older than 10 days" in run("error_tracking_prune")
+        assert json.loads(run("error_tracking_prune", "--days", "15", "--json"))["logs"] == 0
+        with pytest.raises(CommandError, match="--days must be at least 1"):
+            run("error_tracking_prune", "--days", "0")
+
+
+class TestErase:
+    """FAULTS V10."""
+
+    def people(self):
+        texts = {"message": "no ann@example.org here", "traceback": "File x\nValueError: ANN@example.org"}
+        ann = stored(user_id="7", user_label="ann", ip_address="10.0.0.0", request={"body": {"n": 1}}, **texts)
+        bob = stored(user_id="8", user_label="bob", context={"tags": {"by": "Ann@Example.org"}})
+        eve = stored(user_id="9", user_label="eve", user_agent="Firefox", request={"body": {"x": 1}})
+        return ann, bob, eve
+
+    def test_a_user_goes_everywhere_and_nobody_else_does(self):
+        ann, bob, eve = self.people()
+        found = json.loads(run("error_tracking_erase", "--user", "7", "--email", "ann@example.org", "--json"))
+        assert (found["logs"], found["journals"]) == (2, [])
+        for log in (ann, bob, eve):
+            log.refresh_from_db()
+        assert (ann.user_id, ann.user_label, ann.ip_address, ann.request_data) == (None, "", None, {})
+        assert "nn@example" not in f"{ann.traceback} {ann.exception_message}".lower()
+        assert erasure.ERASED in ann.traceback
+        assert (bob.user_label, bob.context) == ("bob", {})
+        assert (eve.user_id, eve.request_data, eve.user_agent) == (9, {"body": {"x": 1}}, "Firefox")
+
+    def test_names_of_the_user_go_from_other_texts(self):
+        self.people()
+        KnownBug.objects.create(title="ann cannot pay", description="Ask Ann")
+        run("error_tracking_erase", "--user", "7")
+        bug = KnownBug.objects.get()
+        assert (bug.title, bug.description) == ("[erased] cannot pay", "Ask [erased]")
+
+    def test_issues_and_files_are_named(self):
+        ann, *_ = self.people()
+        url = "https://github.com/acme/shop/issues/4"
+        bug = KnownBug.objects.create(title="x", github_issue_url=url, file_name="B-001-x.md")
+        ErrorGroup.objects.filter(pk=ann.group_id).update(bug=bug)
+        text = run("error_tracking_erase", "--user", "7")
+        assert f"{bug.bug_id}: {url}" in text
+        assert f"{bug.bug_id}: B-001-x.md" in text
+
+    def test_dry_run_changes_nothing_and_export_hands_over(self, tmp_path):
+        ann, *_ = self.people()
+        file = tmp_path / "ann.jsonl"
+        text = run("error_tracking_erase", "--user", "7", "--dry-run", "--export", str(file))
+        assert text.startswith("Would erase: 2 error logs")  # hers, and one that has her name
+        ann.refresh_from_db()
+        assert ann.user_label == "ann"
+        row, other = [json.loads(line) for line in file.read_text().splitlines()]
+        assert other["user_id"] == 8
+        assert (row["user_id"], row["reference"]) == (7, ann.reference)
+
+    def test_an_address_goes_also_where_it_was_masked(self):
+        ann, *_ = self.people()
+        run("error_tracking_erase", "--ip", "10.0.0.77")
+        ann.refresh_from_db()
+        assert (ann.ip_address, ann.user_label) == (None, "")
+
+    def test_client_hashes_go(self):
+        ann, *_ = self.people()
+        today = timezone.now().date()
+        own = client_hash_of("user:7", ann.fingerprint)
+        for value in (own, "0" * 16):
+            GroupClient.objects.create(group=ann.group, day=today, hash=value)
+        run("error_tracking_erase", "--user", "7")
+        assert list(GroupClient.objects.values_list("hash", flat=True)) == ["0" * 16]
+
+    def test_deleted_bugs_are_reached(self):
+        bug = KnownBug.objects.create(title="ann@example.org")
+        bug.delete()
+        run("error_tracking_erase", "--email", "ann@example.org")
+        assert KnownBug.all_objects.get().title == "[erased]"
+
+    @pytest.mark.parametrize("args", [[], ["--email", "a"], ["--user", " "]])
+    def test_nobody_is_an_error_that_says_what_to_do(self, args):
+        with pytest.raises(CommandError, match="Say whom: --user, --email or --ip"):
+            run("error_tracking_erase", *args)
+
+    def test_parts_of_other_words_stay(self):
+        log = stored(user_id="8", traceback="joann@example.org planned it. ann@example.organic. <ann@example.org>")
+        run("error_tracking_erase", "--email", "ann@example.org")
+        log.refresh_from_db()
+        assert log.traceback == "joann@example.org planned it. ann@example.organic. <[erased]>"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_erasing_waits_until_no_journal_holds_the_person(writer_thread, tmp_path):
+    from error_tracking import recorder
+
+    recorder.submit(make_event(user_id="7", user_label="ann", environment="production"))
+    assert recorder.flush(10)
+    files = set(tmp_path.glob("journals/*/*.journal"))
+    assert len(files) == 1
+    assert b"ann" in next(iter(files)).read_bytes()
+    found = json.loads(run("error_tracking_erase", "--user", "7", "--json"))
+    assert (found["logs"], found["journals"]) == (1, [])
+    assert not files & set(tmp_path.glob("journals/*/*.journal"))
