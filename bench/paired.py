@@ -1,0 +1,95 @@
+"""
+What the middleware adds to a request, plain and tracked alternating in one process.
+
+Prints JSON, in microseconds: medians, and the medians of the differences of
+neighbours, so that a noisy machine is noisy for both.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import statistics
+import sys
+import tempfile
+import time
+from typing import Any
+
+FORM = {f"field_{number}": "some text of a form " * 12 for number in range(36)} | {"password": "x", "card": "y"}
+OURS = "error_tracking.middleware.ErrorCaptureMiddleware"
+REST_EVENTS = 20
+
+
+def handlers() -> dict[str, Any]:
+    """Return a WSGI handler without and one with the middleware."""
+    from django.core.handlers.wsgi import WSGIHandler  # noqa: PLC0415
+    from django.test import override_settings  # noqa: PLC0415
+
+    found = {}
+    for name, middleware in {"plain": [], "tracked": [OURS]}.items():
+        with override_settings(MIDDLEWARE=middleware):
+            found[name] = WSGIHandler()
+    return found
+
+
+def measure(path: str, rounds: int, made: dict[str, Any]) -> dict[str, float]:
+    """Return the medians and what is added by the middleware; the writer rests every few events."""
+    from django.core.signals import got_request_exception  # noqa: PLC0415
+    from django.test import RequestFactory  # noqa: PLC0415
+
+    import error_tracking  # noqa: PLC0415
+    from error_tracking.middleware import remember_exception  # noqa: PLC0415
+
+    times: dict[str, list[float]] = {name: [] for name in made}
+    for number in range(rounds):
+        for name, handler in made.items():
+            factory = RequestFactory()
+            environ = (factory.get(path) if path == "/fine" else factory.post(path, FORM)).environ
+            got_request_exception.disconnect(dispatch_uid="error_tracking")  # it captures without the middleware too
+            if name == "tracked":
+                got_request_exception.connect(remember_exception, dispatch_uid="error_tracking")
+            start = time.perf_counter()
+            handler(environ, lambda *_: None).close()
+            times[name].append((time.perf_counter() - start) * 1e6)
+        if path != "/fine" and number % REST_EVENTS == 0:
+            error_tracking.flush(30)  # outside of the measured time, as on a site that is not in a storm
+    added = [tracked - plain for plain, tracked in zip(times["plain"], times["tracked"], strict=True)]
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return {**medians, "added": statistics.median(added), "ratio": 1 + statistics.median(added) / medians["plain"]}
+
+
+def main() -> int:
+    """Measure and print."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 500
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["BENCH_FOLDER"] = folder
+        from bench import site  # noqa: PLC0415  it reads the environment
+
+        site.VARIANT = "django-error-tracking"
+        site.configure(EVENTS_PER_MINUTE=10**9)
+        from django.conf import settings  # noqa: PLC0415
+        from django.core.management import call_command  # noqa: PLC0415
+
+        from error_tracking import conf  # noqa: PLC0415
+        from error_tracking.recorder import budget  # noqa: PLC0415
+
+        call_command("migrate", verbosity=0)
+        logging.disable(logging.CRITICAL)
+        made = handlers()
+        measure("/fine", 200, made)
+        results = {"request without an error": measure("/fine", rounds * 8, made)}
+        budget.WHOLE_PER_MINUTE = 10**9  # every event whole
+        measure("/fail", 40, made)
+        results["failing request, stored whole"] = measure("/fail", rounds, made)
+        settings.ERROR_TRACKING["EVENTS_PER_MINUTE"] = 1
+        conf.get_settings.cache_clear()
+        measure("/fail", 40, made)
+        results["failing request, repeated"] = measure("/fail", rounds * 2, made)
+        results["404 of a view, repeated"] = measure("/missing", rounds, made)
+    print(json.dumps(results, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

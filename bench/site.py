@@ -1,0 +1,115 @@
+"""The site that is measured: settings from the environment, three views, and the trackers it is compared with."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from typing import Any
+
+from django.db import models
+
+KIND = os.environ.get("BENCH_DATABASE", "sqlite")
+VARIANT = os.environ.get("BENCH_VARIANT", "none")
+FOLDER = os.environ.get("BENCH_FOLDER") or tempfile.gettempdir()
+
+_DATABASES: dict[str, dict[str, Any]] = {
+    "sqlite": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.path.join(FOLDER, "bench.sqlite3"),  # noqa: PTH118  Django takes text
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+        },
+    },
+    "postgres": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": os.environ.get("BENCH_NAME", ""),
+        "USER": "postgres",
+        "HOST": "127.0.0.1",
+        "CONN_MAX_AGE": None,
+    },
+    "mariadb": {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": os.environ.get("BENCH_NAME", ""),
+        "USER": "root",
+        "HOST": "127.0.0.1",
+        "OPTIONS": {"charset": "utf8mb4"},
+        "CONN_MAX_AGE": None,
+    },
+}
+OURS = "error_tracking.middleware.ErrorCaptureMiddleware"
+MIDDLEWARE = {"row per error": ["bench.site.RowMiddleware"], "django-error-tracking": [OURS]}
+
+
+def configure(**extra: Any) -> None:  # noqa: ANN401  Django's settings
+    """Set Django up with the variant of BENCH_VARIANT."""
+    import django  # noqa: PLC0415
+    from django.conf import settings  # noqa: PLC0415
+
+    if KIND == "mariadb":
+        import pymysql  # noqa: PLC0415
+
+        pymysql.install_as_MySQLdb()
+    settings.configure(
+        SECRET_KEY="benchmark",  # noqa: S106  of no site
+        ALLOWED_HOSTS=["*"],
+        BASE_DIR=FOLDER,
+        USE_TZ=True,
+        ROOT_URLCONF="bench.urls",
+        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "error_tracking", "bench"],
+        DATABASES={"default": _DATABASES[KIND]},
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        MIDDLEWARE=MIDDLEWARE.get(VARIANT, []),
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+        LOGGING_CONFIG=None,
+        ERROR_TRACKING={"JOURNAL_DIR": os.path.join(FOLDER, "journals"), **extra},  # noqa: PTH118
+    )
+    if VARIANT == "sentry-sdk":
+        import sentry_sdk  # noqa: PLC0415
+
+        sentry_sdk.init(dsn=os.environ["BENCH_DSN"], traces_sample_rate=0.0, send_default_pii=False)
+    django.setup()
+    if VARIANT != "django-error-tracking":
+        from django.core.signals import got_request_exception  # noqa: PLC0415
+
+        got_request_exception.disconnect(dispatch_uid="error_tracking")
+
+
+def row_model() -> type[models.Model]:
+    """Return the table of the simplest tracker: a row for each error."""
+    from django.apps import apps  # noqa: PLC0415
+
+    try:
+        return apps.get_model("bench", "Row")
+    except LookupError:
+        pass
+
+    class Row(models.Model):  # noqa: DJ008  nobody looks at it
+        created = models.DateTimeField(auto_now_add=True)
+        path = models.TextField()
+        text = models.TextField()
+        data = models.JSONField(default=dict)
+
+        class Meta:
+            app_label = "bench"
+
+    return Row
+
+
+class RowMiddleware:
+    """Writes a row for each error in the request."""
+
+    def __init__(self, get_response: Any) -> None:  # noqa: ANN401
+        """Wrap *get_response*."""
+        self.get_response = get_response
+        self.model = row_model()
+
+    def __call__(self, request: Any) -> Any:  # noqa: ANN401
+        """Pass the request on."""
+        return self.get_response(request)
+
+    def process_exception(self, request: Any, exception: Exception) -> None:  # noqa: ANN401
+        """Write the row."""
+        text = "".join(traceback.format_exception(exception))
+        self.model.objects.create(path=request.path, text=text, data=dict(request.POST.items()))
