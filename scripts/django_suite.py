@@ -84,7 +84,8 @@ def source_of_django(folder: Path) -> Path:
 def failures_in(tests: Path, labels: list[str], *, is_tracked: bool) -> tuple[set[str], int]:
     """Run *labels*; return the tests that did not pass, and how many ran."""
     script = [sys.executable, "-c", TRACKED, str(tests)] if is_tracked else [sys.executable, "runtests.py"]
-    environment = {**os.environ, "PYTHONPATH": str(tests), "PYTHONWARNINGS": "ignore"}
+    path = os.pathsep.join((str(tests), str(ROOT / "src")))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     done = subprocess.run(
         [*script, "--parallel=1", "--noinput", *labels],

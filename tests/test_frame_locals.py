@@ -7,6 +7,7 @@ import time
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils.functional import SimpleLazyObject
 from django.views.debug import SafeExceptionReporterFilter
 from django.views.decorators.debug import sensitive_variables
 
@@ -64,6 +65,20 @@ def test_models_and_querysets_are_named_and_never_evaluated(outbox, django_asser
     with django_assert_num_queries(0):
         found = variables_of(with_models, outbox, User(pk=5, username="ann"))
     assert found == {"user": "<auth.User pk=5>", "users": "<QuerySet of auth.User>"}
+
+
+def with_a_lazy_user():
+    user = SimpleLazyObject(lambda: pytest.fail("woken"))
+    users = {"of": user}
+    raise ValueError(len(users), user is None)
+
+
+def test_a_lazy_local_is_not_woken(outbox):
+    """FAULTS C08, C21: ``isinstance`` alone would ask it for its class, and so load the user."""
+    assert variables_of(with_a_lazy_user, outbox) == {
+        "user": "<SimpleLazyObject>",
+        "users": {"of": "<SimpleLazyObject>"},
+    }
 
 
 def outer():

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from error_tracking.scrubbing import FILTERED, MAX_BREADTH, MAX_DEPTH, MAX_STRING, TRUNCATED, Scrubber, masked_ip
+from error_tracking.scrubbing import FILTERED, MAX_BREADTH, MAX_DEPTH, MAX_STRING, TRUNCATED, Scrubber
+from error_tracking.utils import masked_ip
 
 scrubber = Scrubber()
 
@@ -133,10 +134,75 @@ def test_secret_value_is_filtered_wherever_it_stands(text, secret):
         "basic arithmetic failed",
         "return token",
         "for key, value in items.items():",
+        "fields = ['password', 'email', 'name']",
+        "author: Ann, keyboard: us, monkey=3",
+        "cache_key=cart:17 primary_key=3 sort_key=name",
+        "if len(token)>5 and size>3:",
+        "the cookie banner is missing",
+        "authorization failed for order 7",
+        "version 4.2.1 at 10:30:45, items[1::2]",
+        "connection to 127.0.0.1:5432 and ::1 refused",
+        "File 'shop/views.py', line 12, in pay",
+        "<QuerySet [<Pet: Rex>]>",
+        "aa:bb:cc:dd:ee:ff",
+        "%d items of %(name)s",
     ],
 )
 def test_harmless_text_survives(text):
     assert scrubber.text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("client 203.0.113.7 is banned", "client 203.0.113.0 is banned"),
+        ("203.0.113.7:443 refused", "203.0.113.0:443 refused"),
+        ("from 2001:db8:1:2::7.", "from 2001:db8:1::."),
+        ("[2001:db8:1:2:3:4:5:6]:80", "[2001:db8:1::]:80"),
+        ("::ffff:203.0.113.7 again", "::ffff:203.0.113.0 again"),
+        ("203.0.113.7.", "203.0.113.0."),
+    ],
+)
+def test_addresses_in_texts_are_masked_as_the_column_is(text, masked):
+    """FAULTS V09."""
+    assert scrubber.text(text) == masked
+    assert "203.0.113" not in Scrubber(ip_addresses="none").text(text)
+    assert "2001:db8" not in Scrubber(ip_addresses="none").text(text)
+    assert Scrubber(ip_addresses="full").text(text) == text
+
+
+def test_names_are_scrubbed_as_well():
+    """FAULTS V02: what a client may choose freely is no safer as a name."""
+    sent = {"ann@example.org": 1, "sk_live_abcdefghijkl": 2, "token=abc": 3, ("a", 1): 4, (object(), 1): 5}
+    assert scrubber.tree(sent) == {
+        "[email]": 1,
+        FILTERED: 2,
+        f"token={FILTERED}": FILTERED,
+        "<tuple> ('a', 1)": 4,
+        "<tuple>": 5,
+    }
+    assert scrubber.query([("ann@example.org", "1")]) == {"[email]": "1"}
+
+
+def test_pairs_in_a_list_are_name_and_value():
+    assert scrubber.tree([("x-api-key", "a"), ["cookie", {"b": 1}], ("name", "ann")]) == [
+        ["x-api-key", FILTERED],
+        ["cookie", FILTERED],
+        ["name", "ann"],
+    ]
+
+
+class Lazy:
+    """What Django's lazy objects are: asked for their class they wake."""
+
+    @property
+    def __class__(self):
+        raise AssertionError("woken")
+
+
+def test_a_lazy_value_is_not_woken():
+    """FAULTS C08, C21: ``isinstance`` asks for ``__class__``."""
+    assert scrubber.tree({"user": Lazy(), Lazy: Lazy()}) == {"user": "<Lazy>", "<type>": "<Lazy>"}
 
 
 def test_secret_in_a_long_text_is_found_behind_the_first_piece():
@@ -269,6 +335,14 @@ def test_query_is_filtered_by_name_and_value():
         "-----BEGIN " + "A" * 60_000,
         "1 " * 30_000,
         "bearer " * 10_000,
+        "password" * 8_000,
+        "token%25" * 8_000,
+        "cookie: " * 8_000,
+        "authorization=" * 5_000,
+        "('pwd'," * 8_000,
+        "1.2.3." * 10_000,
+        "a:b:" * 15_000,
+        "token" + "\\" * 60_000,
     ],
 )
 def test_hostile_text_is_quick(evil):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from urllib.parse import quote
@@ -48,6 +49,32 @@ phrases = st.sampled_from(
         f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----",
         f"AKIA{SECRET.upper()}ABCDEF",
         f"ghp_{SECRET}{SECRET}{SECRET}",
+        f"%7B%22password%22%3A%22{SECRET}%22%7D",
+        f"%257B%2522password%2522%253A%2522{SECRET}%2522%257D",
+        f"user%5Bpassword%5D={SECRET}",
+        f"user[password]={SECRET}",
+        f"{{&quot;password&quot;: &quot;{SECRET}&quot;}}",
+        f"{{&#x27;token&#x27;: &#x27;{SECRET}&#x27;}}",
+        f"b'password={SECRET}'",
+        f"{{'password': b'{SECRET}'}}",
+        f"Login(user='ann', password=SecretStr('{SECRET}'))",
+        f"token=Token(value='{SECRET}')",
+        f"[('password', '{SECRET}'), ('name', 'ann')]",
+        f"[(b'x-api-key', b'{SECRET}')]",
+        f"<password>{SECRET}</password>",
+        f"password => '{SECRET}'",
+        f"password == '{SECRET}'",
+        f"Cookie: theme=dark; lang=de; own={SECRET}",
+        f"{{'Cookie': 'lang=de; own={SECRET}'}}",
+        f"Set-Cookie: own={SECRET}; path=/",
+        f'Authorization: Digest username="ann", response="{SECRET}"',
+        f"Authorization: AWS4-HMAC-SHA256 Credential=x, Signature={SECRET}",
+        f"authorization: Basic {base64.b64encode(f'ann:{SECRET}'.encode()).decode()} {SECRET}",
+        f"stripe_key={SECRET}",
+        f"encryptionKey: {SECRET}",
+        f"password_hash = '{SECRET}'",
+        f"salt={SECRET}",
+        f"mysql_pwd='{SECRET}'",
     ]
 )
 
@@ -55,7 +82,16 @@ phrases = st.sampled_from(
 @st.composite
 def planted(draw):
     """A structure of any nesting that has the secret under a secret's name, or in a phrase."""
-    value = draw(st.one_of(st.builds(lambda key: {key: SECRET}, keys), phrases, st.just({"password": [{"x": SECRET}]})))
+    under = st.sampled_from([SECRET, [SECRET], {"x": SECRET}, [{"x": [SECRET]}]])
+    value = draw(
+        st.one_of(
+            st.builds(lambda key, inner: {key: inner}, keys, under),
+            st.builds(lambda key, inner: [key, inner], keys, under),
+            st.builds(lambda key, inner: {"list": [(key, inner), ("name", "ann")]}, keys, under),
+            phrases,
+            st.builds(lambda phrase: {phrase: 1}, phrases),
+        )
+    )
     for _ in range(draw(st.integers(0, 8))):
         shape = draw(st.sampled_from(["dict", "list", "tuple", "json", "wide"]))
         if shape == "dict":

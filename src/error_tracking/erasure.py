@@ -18,7 +18,7 @@ from .models import Activity, ErrorGroup, ErrorLog, Filing, GroupClient, KnownBu
 from .models.base import write_alias
 from .request_context import client_hash_of
 from .retention import REDUCED_FIELDS, reduce
-from .scrubbing import masked_ip
+from .utils import masked_ip
 
 if TYPE_CHECKING:
     from django.db.models import Model

@@ -37,7 +37,8 @@ def locals_of(frame: FrameType, scrubber: Scrubber, request: HttpRequest | None)
     hidden = hidden if hidden == "__ALL__" else (*hidden, *_names_filtered_by_host(frame, request))
     kept: dict[str, Any] = {}
     for name, value in islice(frame.f_locals.items(), 200):
-        if name.startswith("__") or name == _WRAPPER or isinstance(value, _DULL):
+        # Of the type: isinstance() would ask a lazy value for its __class__ and so wake it (FAULTS C08).
+        if name.startswith("__") or name == _WRAPPER or issubclass(type(value), _DULL):
             continue
         kept[name] = FILTERED if hidden == "__ALL__" or name in hidden else value
         if len(kept) == VARIABLES:

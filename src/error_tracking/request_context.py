@@ -20,8 +20,8 @@ from django.views.debug import SafeExceptionReporterFilter, get_exception_report
 
 from . import conf
 from .fingerprint import UNRESOLVED, normalize_path, normalize_route
-from .scrubbing import FILTERED, TRUNCATED, masked_ip
-from .utils import clean_line, safe_text
+from .scrubbing import FILTERED, TRUNCATED
+from .utils import clean_line, masked_ip, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

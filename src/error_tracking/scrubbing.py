@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import functools
 import ipaddress
 import math
 import re
@@ -17,7 +18,7 @@ import uuid
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .utils import clean_line, clean_text
+from .utils import PLAIN, clean_line, clean_text, masked_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,8 @@ MAX_VARIABLE_STRING = 200
 VARIABLE_DEPTH = 3
 REGEX_INPUT = 8_192
 MAX_SAFE_INT = 2**53
+KEY_CHARS = 200
+NAME_CHARS = 60
 
 _KEY_PARTS = (
     "pass(?:w|code|phrase|$)|pwd|secret|token(?!_count)|api_?key|auth(?!or(?!iz))|credential|private",
@@ -42,21 +45,42 @@ _KEY_PARTS = (
 # In texts, where a name may be any word before a ":", fewer of them.
 _WORD_PARTS = (
     "pass(?:w|code|phrase|$)|pwd|secret|token(?!_count)|api_?key|auth(?!or(?!iz))|credential|private_?key|access_?key",
-    "session|cookie|csrf|xsrf|signature|card|bearer|jwt|(?:^|_)(?:otp|pin|cvv|cvc|ssn|dsn|iban)(?:_|$)",
+    "session|cookie|csrf|xsrf|signature|card|bearer|jwt|(?:^|_)(?:otp|pin|cvv|cvc|ssn|dsn|iban|salt)(?:_|$)",
+    "connection_string|two_factor|(?<!cache)(?<!primary)(?<!foreign)(?<!sort)(?<!unique)(?<!public)_key$",
 )
 _ESCAPES = re.compile(r"\\{3,}")
+# What may stand between a name and its value, also where it is URL-encoded (twice), in HTML or in bytes.
+_QUOTE = r"(?:[\\'\"\]]|%(?:25){0,2}(?:22|27|5D)|&(?:quot|#39|#x27|#34);)"
 _PAIR = re.compile(
-    r"(?<![\w-])([\w-]{1,60})[\\'\"\]]{0,8}\s{0,3}(?:[=:]|%(?:25){0,2}3[AD])\s{0,3}(?!\s)", re.IGNORECASE
+    rf"[\w-]{{1,60}}(?:{_QUOTE}{{0,8}}\s{{0,3}}(?:[=:]{{1,3}}>?|%(?:25){{0,2}}3[AD])\s{{0,3}}|>)(?!\s)", re.IGNORECASE
 )
+# ("name", "value"): two of them, not three.
+_ITEM = re.compile(
+    r"[\w-]{1,60}\\{0,8}['\"],\s{0,3}(?=[\[({]|b?\\{0,8}(?:'[^'\n]{0,500}'|\"[^\"\n]{0,500}\")[\])])", re.IGNORECASE
+)
+_ITEM_OPENS = re.compile(r"[(\[]b?\\{0,8}['\"]$")
+_ENCODED = re.compile(r"^(?:25){0,2}(?:22|27|5B|7B)")
+_BETWEEN = re.compile(r"[=:>%]|['\"],")  # without one of them there is no pair
+_WORD = re.compile(r"[\w-]{1,60}")
 _PAIR_VALUE = re.compile(
-    r"(?:\w{1,10} )?\[Filtered\]|"
-    r"\\{0,8}(?:\"[^\"\n]{1,500}\"?|'[^'\n]{1,500}'?|[\[({][^\n]{1,500}|[^\s,;&'\"\[\]{}()]{1,500})"
+    r"(?:\w{1,10} )?\[Filtered\]|[\w.]{0,60}\\{0,8}(?:\"[^\"\n]{1,500}\"?|'[^'\n]{1,500}'?|[\[({][^\n]{1,500})|"
+    r"&(?:quot|#39|#x27|#34);[^\s&]{1,500}|[^\s,;&'\"\[\]{}()<]{1,500}"
 )
 
 # Each pattern stands behind cheap literals: without one of them in the text it is not tried.
 _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (("-----begin",), re.compile(r"-----BEGIN [A-Z ]{1,40}-----[^-]{0,8000}(?:-----END [A-Z ]{1,40}-----)?"), FILTERED),
     (("://",), re.compile(r"(://)[^\s/:@'\"]{0,200}:[^\s/@'\"]{1,200}@"), rf"\1{FILTERED}@"),
+    (
+        ("cookie", "authorization"),  # headers whose value has parts of any name
+        re.compile(
+            r"\b((?:cookie|authorization)[\\'\"]{0,8}\s?[:=]\s?\\{0,8}"
+            r"(?:(?=[\"'])|(?=\w+=)|(?=(?:digest|aws4|basic|bearer|token|apikey|negotiate|hawk)\b)))"
+            r"(?:\"[^\"\n]{0,2000}\"?|'[^'\n]{0,2000}'?|[^\n]{1,2000})",
+            re.IGNORECASE,
+        ),
+        rf"\1{FILTERED}",
+    ),
     (("eyj",), re.compile(r"\beyJ[\w-]{5,2000}\.[\w-]{2,4000}(?:\.[\w-]{0,1000})?"), FILTERED),
     (
         ("bearer ", "basic ", "token "),
@@ -87,46 +111,40 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     ),
     (("@",), re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b"), "[email]"),
 )
-_HINTS = r"pass|pwd|secret|token|key|auth|cred|sess|cook|csrf|xsrf|sign|card|bear|jwt|otp|pin|cvv|cvc|ssn|dsn|iban"
+_HINTS = (
+    "pass|pwd|secret|token|key|auth|cred|sess|cook|csrf|xsrf|sign|card|bear|jwt|otp|pin|cvv|cvc|ssn|dsn|iban|salt|"
+    "connection.?string|two.?factor"
+)
+_IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
+_IPV6 = re.compile(r"(?<![\w:.])(?=[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3})[0-9a-f:]{6,39}(?![\w:]|\.\d)", re.IGNORECASE)
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 _SEGMENT = re.compile(r"^(?=.*\d)(?=.*[A-Za-z])[\w=~.-]{20,400}$")
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_AS_TEXT = frozenset({decimal.Decimal, dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID})
 _LUHN = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
-KEPT_HEADERS = frozenset(
-    {
-        "accept",
-        "accept-language",
-        "accept-encoding",
-        "content-type",
-        "content-length",
-        "host",
-        "user-agent",
-        "referer",
-        "origin",
-        "x-request-id",
-        "traceparent",
-        "hx-request",
-        "x-requested-with",
-        "sec-fetch-dest",
-        "sec-fetch-mode",
-        "sec-fetch-site",
-        "sec-fetch-user",
-    }
+_KEPT_HEADERS = (
+    "accept accept-language accept-encoding content-type content-length host user-agent referer origin x-request-id",
+    "traceparent hx-request x-requested-with sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user",
 )
+KEPT_HEADERS = frozenset(" ".join(_KEPT_HEADERS).split())
 
 
 class Scrubber:
     """Scrubs by the shipped key list and the project's own additions; stateless and shared."""
 
-    def __init__(self, extra_keys: Iterable[str] = (), *, keep_emails: bool = False) -> None:
-        """Compile the key list with *extra_keys*, plain names matched anywhere in a key."""
+    def __init__(
+        self, extra_keys: Iterable[str] = (), *, keep_emails: bool = False, ip_addresses: str = "masked"
+    ) -> None:
+        """Compile the key list with *extra_keys*, plain names matched anywhere in a key; *ip_addresses* in texts."""
         self._rules = _VALUE_RULES[: -1 if keep_emails else None]
+        self._ip_addresses = ip_addresses
         extra = [re.escape(normalize_key(key)) for key in extra_keys if key]
         self._keys = re.compile("|".join([*_KEY_PARTS, *extra]))
         self._words = re.compile("|".join([*_WORD_PARTS, *extra]))
         self._hint = re.compile("|".join([_HINTS, *(each[:3] for each in extra)]))
+        self._read_key = functools.lru_cache(maxsize=2_048)(self._key)  # a site has few names, and each many times
 
     def is_secret_key(self, key: str) -> bool:
         """Return whether the value under *key* must not be kept."""
@@ -156,19 +174,40 @@ class Scrubber:
                 if literal in lowered:
                     text = pattern.sub(replacement, text)
                     break
-        if ("=" in text or ":" in text or "%3" in text) and self._hint.search(lowered):
+        if _BETWEEN.search(text) and self._hint.search(lowered):
             text = self._without_pairs(text)
+        if self._ip_addresses != "full":
+            text = _IPV4.sub(self._address, text) if text.count(".") > 2 else text  # noqa: PLR2004  1.2.3.4
+            text = _IPV6.sub(self._address, text) if text.count(":") > 2 else text  # noqa: PLR2004  2001:db8::1
         return _CARD.sub(_card, text) if sum(map(text.count, "0123456789")) > 12 else text  # noqa: PLR2004  shortest: 13
 
+    def _address(self, match: re.Match[str]) -> str:
+        """Return what stays of an address: all of one that is every machine's own, else as IP_ADDRESSES says."""
+        try:
+            is_own = (address := ipaddress.ip_address(match[0])).is_loopback or address.is_unspecified
+        except ValueError:
+            return match[0]
+        return match[0] if is_own else masked_ip(match[0], mode=self._ip_addresses) or "[ip]"
+
     def _without_pairs(self, text: str) -> str:
-        """Return *text* without the values of ``key=value`` and ``"key": value`` where the key is secret."""
+        """Return *text* without the values of ``key=value`` or ``("key", "value")`` where the key is secret."""
         text = _ESCAPES.sub(r"\\\\", text)  # JSON in JSON in JSON doubles them each time
+        lowered = text.replace("\u0130", "I").lower()  # the one letter whose lower case is longer
         out: list[str] = []
         kept = position = 0
-        while pair := _PAIR.search(text, position):
-            position = pair.end()
-            if self._words.search(normalize_key(pair[1])) and (value := _PAIR_VALUE.match(text, position)):
-                out += (text[kept:position], FILTERED)
+        while hint := self._hint.search(lowered, position):
+            start, least = hint.start(), max(position, hint.start() - NAME_CHARS)
+            while start > least and (text[start - 1].isalnum() or text[start - 1] in "_-"):
+                start -= 1
+            word = _WORD.match(text, start)
+            position = max(word.end() if word else 0, hint.end())
+            if word is None or not self._words.search(normalize_key(_ENCODED.sub("", word[0]))):
+                continue
+            pair = _PAIR.match(text, start)
+            if pair is None and _ITEM_OPENS.search(text[max(0, start - 12) : start]):
+                pair = _ITEM.match(text, start)
+            if pair is not None and (value := _PAIR_VALUE.match(text, pair.end())):
+                out += (text[kept : pair.end()], FILTERED)
                 kept = position = value.end()
         return "".join([*out, text[kept:]]) if out else text
 
@@ -225,11 +264,12 @@ class Scrubber:
             return value if abs(value) < MAX_SAFE_INT else _big_int(value)  # type: ignore[arg-type]
         if kind is float:
             return value if math.isfinite(value) else str(value)  # type: ignore[arg-type]
-        if kind in {decimal.Decimal, dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID}:
+        if kind in _AS_TEXT:
             return str(value)[:MAX_STRING]
         if kind in {bytes, bytearray, memoryview}:
             return f"<{kind.__name__}>"
-        if not isinstance(value, (dict, list, tuple, set, frozenset)):
+        # Of the type: isinstance() would ask the value for its __class__, which wakes a lazy one (FAULTS C08, C21).
+        if not issubclass(kind, (dict, list, tuple, set, frozenset)):
             return _name_of(value)
         if depth == 0 or id(value) in walk.seen:
             return TRUNCATED
@@ -242,20 +282,35 @@ class Scrubber:
             walk.seen.discard(id(value))
 
     def _branch(self, value: Any, depth: int, walk: _Walk) -> Any:  # noqa: ANN401
-        if not isinstance(value, dict):
-            return [self._node(item, depth, walk) for item in islice(value, MAX_BREADTH)]
+        if not issubclass(type(value), dict):
+            items = list(islice(value, MAX_BREADTH))
+            if len(items) == 2 and type(items[0]) is str and self._key_of(items[0])[1]:  # noqa: PLR2004  a pair
+                items[1] = FILTERED
+            return [self._node(item, depth, walk) for item in items]
         out: dict[str, Any] = {}
         for key, item in islice(value.items(), MAX_BREADTH):
-            name = clean_line(key, 200) if type(key) is str else f"<{type(key).__name__}> {key!s:.50}"
-            out[name] = FILTERED if self.is_secret_key(name) else self._node(item, depth, walk)
+            name, is_secret = self._key_of(key)
+            out[name] = FILTERED if is_secret else self._node(item, depth, walk)
         return out
+
+    def _key_of(self, key: object) -> tuple[str, bool]:
+        """Return *key* as text without secrets, and whether its value is one; of no plain type it is named only."""
+        if type(key) is str:
+            return self._read_key(key[:KEY_CHARS])
+        parts = key if type(key) is tuple else (key,)
+        if all(type(part) in PLAIN or type(part) in _AS_TEXT for part in parts):
+            return self._read_key(f"<{type(key).__name__}> {str(key)[:50]}")
+        return _name_of(key), False
+
+    def _key(self, key: str) -> tuple[str, bool]:
+        return self.line(key, KEY_CHARS), self.is_secret_key(key)
 
     def query(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Return query or form *pairs* by name, the values of secret names filtered."""
         out: dict[str, str] = {}
         for key, value in islice(pairs, MAX_BREADTH):
-            name = clean_line(key, 200)
-            out[name] = FILTERED if self.is_secret_key(name) else self.text(value)
+            name, is_secret = self._key_of(key)
+            out[name] = FILTERED if is_secret else self.text(value)
         return out
 
     def path(self, path: str, kwargs: Mapping[str, object] | None = None) -> str:
@@ -325,29 +380,3 @@ def _card(match: re.Match[str]) -> str:
 
 def _big_int(value: int) -> str:
     return str(value) if value.bit_length() < 2_000 else "<int>"  # noqa: PLR2004  str() of more may raise
-
-
-def masked_ip(value: str, *, mode: str = "masked") -> str | None:
-    """
-    Return the address in *value*: ``/24`` or ``/48`` of it, all of it (``"full"``) or None (``"none"``).
-
-    What is no address gives None (FAULTS S11); an IPv4 address inside an IPv6
-    one is taken out first (FAULTS V09).
-    """
-    if mode == "none":
-        return None
-    text = value.strip().partition("%")[0]
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    if mode == "full":
-        return str(address)
-    prefix = 24 if address.version == 4 else 48  # noqa: PLR2004  the IP version
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address)

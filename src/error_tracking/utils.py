@@ -7,6 +7,7 @@ A leaf: imports nothing of ours and knows nothing of errors or bugs.
 from __future__ import annotations
 
 import contextvars
+import ipaddress
 import os
 import re
 import threading
@@ -82,6 +83,32 @@ def _put_text(value: object, limit: int, found: list[str]) -> None:
         found.append(clean_text(text if type(text) is str else str.__str__(text), limit))
     except BaseException:  # noqa: BLE001  a foreign __str__ may raise SystemExit
         found.append(UNPRINTABLE)
+
+
+def masked_ip(value: str, *, mode: str = "masked") -> str | None:
+    """
+    Return the address in *value*: ``/24`` or ``/48`` of it, all of it (``"full"``) or None (``"none"``).
+
+    What is no address gives None (FAULTS S11); an IPv4 address inside an IPv6
+    one is taken out first (FAULTS V09).
+    """
+    if mode == "none":
+        return None
+    text = value.strip().partition("%")[0]
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if mode == "full":
+        return str(address)
+    prefix = 24 if address.version == 4 else 48  # noqa: PLR2004  the IP version
+    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address)
 
 
 def uuid7() -> uuid.UUID:
