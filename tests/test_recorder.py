@@ -157,6 +157,24 @@ class TestFormat:
         batch = journal.read()
         assert len(batch.records) + batch.lost == 50
 
+    def test_record_that_ends_with_a_piece_of_the_file_is_not_taken_for_the_last(self):
+        """A count takes 64 bytes, of which a piece holds a whole number: draining a storm stopped after each."""
+        journal = memory_journal()
+        each = 64 - journals._FRAME.size
+        for _ in range(2 * journals._READ_BYTES // 64 + 1):
+            journal.append(COUNT, b"x" * each)
+        first = journal.read(counts=journals._READ_BYTES // 64)
+        assert (len(first.records), first.is_last) == (journals._READ_BYTES // 64, False)
+        whole = journal.read()
+        assert (len(whole.records), whole.is_last) == (2 * journals._READ_BYTES // 64 + 1, True)
+
+    def test_file_that_was_cut_short_is_read_as_far_as_it_goes(self):
+        journal = memory_journal()
+        for _ in range(3):
+            journal.append(EVENT, b"x" * 100_000)
+        del journal.storage._bytes[250_000:]
+        assert len(payloads(journal)) == 2
+
     def test_unknown_kind_is_counted_as_lost(self):
         journal = memory_journal()
         journal.append(9, b"from the future")
@@ -727,17 +745,6 @@ class TestWriter:
     )
     def test_contention_is_told_from_absence(self, error, is_one):
         assert drain.is_contention(error) is is_one
-
-    def test_batch_shrinks_until_the_lock_is_short(self):
-        process = writer.Writer()
-        process._adapt(200, 0.2)
-        assert process._events == 15
-        process._adapt(15, 0.005)
-        assert process._events == 45
-        process._adapt(3, 0.004)
-        assert process._events == 45
-        process._adapt(45, 10.0)
-        assert process._events == writer.FEWEST_EVENTS
 
     def test_uwsgi_without_threads_stores_after_the_response(self, writer_thread, monkeypatch, configure):
         """FAULTS T12."""

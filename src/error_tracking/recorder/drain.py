@@ -16,6 +16,7 @@ from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import Journal as JournalRow
 from error_tracking.models.base import write_alias
 
+from . import records
 from . import store as storage
 from .journal import EVENT, Batch, Journal
 
@@ -68,7 +69,7 @@ def _items(batch: Batch) -> tuple[list[Event | Fold], int]:
     items: list[Event | Fold] = []
     for sequence, kind, payload in batch.records:
         try:
-            items.append(Event.from_bytes(payload, is_plain=True) if kind == EVENT else Fold.from_bytes(payload))
+            items.append(records.from_bytes(payload) if kind == EVENT else Fold.from_bytes(payload))
         except (ValueError, KeyError, TypeError):
             logger.exception("an event could not be read")
         if sequence % (YIELD_EVENTS if kind == EVENT else YIELD_COUNTS) == 0:

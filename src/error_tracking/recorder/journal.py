@@ -185,6 +185,8 @@ class Journal:
 
         at_risk: How many events its process counts in memory only.
 
+        locked_seconds: For how long storing its last batch held the database's lock.
+
     """
 
     def __init__(self, storage: Storage, identity: str, *, key: uuid.UUID | None = None) -> None:
@@ -192,6 +194,7 @@ class Journal:
         self.id = key or uuid.uuid4()
         self.storage = storage
         self.position = self.appended = self.lost = self.failures = self.at_risk = 0
+        self.locked_seconds = 0.0
         self.is_retired = False
         self.created_at = time.time()
         self.lock = threading.RLock()
@@ -228,7 +231,7 @@ class Journal:
         left = {EVENT: events, COUNT: counts}
         data = self.storage.read(offset, min(_READ_BYTES, end - offset))
         at = 0
-        while at < len(data):
+        while data and offset + at < end:  # a piece may end where a record does, and a file that was cut before its end
             found = _frame_at(data, at)
             if found is None:
                 at, data, offset = self._after_damage(data, at, offset, end)
@@ -246,7 +249,7 @@ class Journal:
                 expected = sequence + 1
             at = stop
         if records or lost:
-            return Batch(records, expected - 1, lost, offset + at, is_last=at >= len(data))
+            return Batch(records, expected - 1, lost, offset + at, is_last=offset + at >= end)
         if self.is_adopted:
             self.appended = self.position
         return None

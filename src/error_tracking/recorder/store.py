@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 import uuid
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
 from django.db.models import Case, F, Value, When
+from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
 from error_tracking import conf
-from error_tracking.events import LEVELS, Event, Fold, plain
+from error_tracking.events import LEVELS, Event, Fold
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import (
     ErrorGroup,
@@ -36,6 +38,9 @@ from error_tracking.models.base import moment_from, write_alias
 from error_tracking.models.known_bug import count_for_bugs
 from error_tracking.utils import hour_of
 
+from .records import PackedEvent
+from .rows import LATE_FIELDS, log_from, log_from_fold
+
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
@@ -44,13 +49,6 @@ if TYPE_CHECKING:
 
 CLIENTS_PER_DAY = 1_000
 INSERTED_AT_ONCE = 50
-
-# What a row that a fold made lacks until its event comes.
-_LATE_FIELDS = (
-    *("mechanism", "url_pattern", "full_url", "method", "user_id", "user_label", "ip_address", "user_agent"),
-    *("request_data", "context", "exception_type", "exception_message", "traceback", "stacktrace", "created"),
-    *("release", "server_name"),
-)
 
 _Key = tuple[str, str]
 
@@ -75,19 +73,19 @@ def store(
         DatabaseError: Nothing was stored.
     """
     alias = write_alias(ErrorLog)
+    batch = _Batch(alias, items)
+    if journal is not None:
+        batch.look()  # before any lock is held
     with transaction.atomic(using=alias):
         if journal is not None:
             _move_journal(alias, journal, position, lost)
-        if not items:
-            return False
-        batch = _Batch(alias, items)
-        batch.count_groups()
-        batch.count_hours()
-        batch.count_bugs()
-        batch.add_logs()
-        batch.add_totals()
-        batch.add_clients()
-        batch.add_releases()
+        else:
+            batch.look()  # in the savepoint: a statement that fails must not break the caller's transaction
+        start = time.monotonic()
+        if items:
+            batch.write()
+    if journal is not None:
+        journal.locked_seconds = time.monotonic() - start
     return batch.has_new_groups
 
 
@@ -147,6 +145,35 @@ class _Batch:
             tally.add(item)
         self.groups: dict[_Key, ErrorGroup] = {}
         self.has_new_groups = False
+        self.rows = {uuid.UUID(item.event_id): log_from(item) for item in items if isinstance(item, Event)}
+        self.folds: dict[uuid.UUID, list[Fold]] = defaultdict(list)
+        for item in items:
+            if isinstance(item, Fold):
+                self.folds[uuid.UUID(item.event_id)].append(item)
+        self.stored: set[uuid.UUID] = set()
+        self.clients: set[tuple[int, dt.date, str]] = set()
+        self.releases: list[str] = []
+
+    def look(self) -> None:
+        """Read what is there already, so that no lock is held meanwhile."""
+        if not self.items:
+            return
+        self.groups = self._read_groups()
+        ids = sorted(self.rows.keys() | self.folds.keys())
+        logs = ErrorLog.objects.using(self.alias).filter(event_id__in=ids)
+        self.stored = set(logs.values_list("event_id", flat=True))
+        self._look_for_clients()
+        self._look_for_releases()
+
+    def write(self) -> None:
+        """Count and insert, in the order of locks."""
+        self.count_groups()
+        self.count_hours()
+        self.count_bugs()
+        self.add_logs()
+        self.add_totals()
+        self.add_clients()
+        self.add_releases()
 
     def _key(self, item: Event | Fold) -> _Key:
         """Return fingerprint and environment; a fold was captured in the environment of the journal, which is ours."""
@@ -154,31 +181,31 @@ class _Batch:
 
     def count_groups(self) -> None:
         """Insert the groups that are missing, then add to all of them with one UPDATE."""
-        self.groups = self._read_groups()
         keys = sorted(self.tallies.keys() - self.groups.keys())
         self.has_new_groups = bool(keys)
         if keys:
             missing = [_group_from(self.tallies[key], key) for key in keys]
             ErrorGroup.objects.using(self.alias).bulk_create(missing, ignore_conflicts=True)
             self.groups = self._read_groups()
-        counts, first, last, evidence = [], [], [], []
-        for key, group in self.groups.items():
-            tally = self.tallies[key]
-            condition = models.Q(pk=group.pk)
-            counts.append(When(condition, then=Value(tally.count)))
-            start, end = moment_from(tally.start), moment_from(tally.end)
-            first.append(When(condition & models.Q(first_seen__gt=start), then=Value(start)))
-            last.append(When(condition & models.Q(last_seen__lt=end), then=Value(end)))
-            if tally.has_evidence:
-                evidence.append(group.pk)
-        rows = ErrorGroup.objects.using(self.alias).filter(pk__in=sorted(group.pk for group in self.groups.values()))
-        seen: dict[str, Any] = {
-            "first_seen": Case(*first, default=F("first_seen")),
-            "last_seen": Case(*last, default=F("last_seen")),
+        tallies = {group.pk: self.tallies[key] for key, group in self.groups.items()}
+        rows = ErrorGroup.objects.using(self.alias).filter(pk__in=sorted(tallies))
+        ends = _by_key({pk: moment_from(tally.end) for pk, tally in tallies.items()}, models.DateTimeField())
+        changes: dict[str, Any] = {"last_seen": Greatest(F("last_seen"), ends)}
+        earlier = {
+            group.pk: start
+            for key, group in self.groups.items()
+            if (start := moment_from(self.tallies[key].start)) < group.first_seen
         }
-        rows.update(times_seen=F("times_seen") + Case(*counts, default=Value(0)), modified=timezone.now(), **seen)
+        if earlier:
+            starts = _by_key(earlier, models.DateTimeField(), default=F("first_seen"))
+            changes["first_seen"] = Least(F("first_seen"), starts)
+        counts = _by_key({pk: tally.count for pk, tally in tallies.items()}, models.BigIntegerField())
+        rows.update(times_seen=F("times_seen") + counts, modified=timezone.now(), **changes)
+        evidence = [
+            key for key, group in self.groups.items() if not group.has_evidence and self.tallies[key].has_evidence
+        ]
         if evidence:
-            rows.filter(pk__in=evidence, has_evidence=False).update(has_evidence=True)
+            rows.filter(pk__in=[self.groups[key].pk for key in evidence]).update(has_evidence=True)
         self._note_releases(rows)
         self._worsen(rows)
 
@@ -230,33 +257,28 @@ class _Batch:
     def add_logs(self) -> None:
         """Insert one row per event, and add what was folded to the rows that stand for it."""
         logs = ErrorLog.objects.using(self.alias)
-        events = {uuid.UUID(item.event_id): item for item in self.items if isinstance(item, Event)}
-        folds: dict[uuid.UUID, list[Fold]] = defaultdict(list)
-        for item in self.items:
-            if isinstance(item, Fold):
-                folds[uuid.UUID(item.event_id)].append(item)
-        rows = {key: _log_from(event, self.groups[self._key(event)].pk) for key, event in events.items()}
-        ids = sorted(events.keys() | folds.keys())
-        stored = set(logs.filter(event_id__in=ids).values_list("event_id", flat=True)) if ids else set()
-        for key in sorted(folds):
-            count = sum(fold.count for fold in folds[key])
+        rows, events = self.rows, set(self.rows)
+        for row in rows.values():
+            row.group_id = self.groups[row.fingerprint, row.environment].pk
+        more: dict[uuid.UUID, int] = {}
+        for key, folds in sorted(self.folds.items()):
+            count = sum(fold.count for fold in folds)
             if key in rows:
                 rows[key].occurrences += count
-            elif key in stored:
-                logs.filter(event_id=key).update(occurrences=F("occurrences") + count)
+            elif key in self.stored:
+                more[key] = count
             else:
                 # Its representative was damaged, is pruned or comes later: the reference on the page still finds a row.
-                fold = folds[key][0]
-                rows[key] = _log_from_fold(fold, self.groups[self._key(fold)].pk, self.environment)
+                fold = folds[0]
+                rows[key] = log_from_fold(fold, self.groups[self._key(fold)].pk, self.environment)
                 rows[key].occurrences = count
-        new = [row for key, row in rows.items() if key not in stored]
-        for row in new:
-            # With an expression among the values Django leaves UNNEST, for which psycopg escapes text in Python.
-            row.occurrences = Value(row.occurrences)
-        logs.bulk_create(new, batch_size=INSERTED_AT_ONCE)
-        for key in sorted(stored & events.keys()):  # what a fold had stood in for
+        if more:
+            counts = _by_key(more, models.IntegerField(), name="event_id")
+            logs.filter(event_id__in=list(more)).update(occurrences=F("occurrences") + counts)
+        logs.bulk_create([row for key, row in rows.items() if key not in self.stored], batch_size=INSERTED_AT_ONCE)
+        for key in sorted(self.stored & events):  # what a fold had stood in for
             row = rows[key]
-            values = {name: getattr(row, name) for name in _LATE_FIELDS}
+            values = {name: getattr(row, name) for name in LATE_FIELDS}
             logs.filter(event_id=key).update(occurrences=F("occurrences") + row.occurrences, **values)
 
     def add_totals(self) -> None:
@@ -276,34 +298,54 @@ class _Batch:
                 rows.bulk_create([model(**values)], ignore_conflicts=True)
                 rows.filter(**values).update(count=F("count") + count)
 
-    def add_clients(self) -> None:
-        """Note the clients that are new to a group today, up to a bound."""
+    def _look_for_clients(self) -> None:
+        """Find the clients that are new to a known group today, up to a bound."""
+        pks = {key: group.pk for key, group in self.groups.items()}
         wanted = {
-            (self.groups[self._key(item)].pk, moment_from(item.timestamp).date(), item.client)
+            (pks[key], moment_from(item.timestamp).date(), item.client)
             for item in self.items
-            if item.client
+            if item.client and (key := self._key(item)) in pks
         }
         if not wanted:
             return
-        days = {(pk, day) for pk, day, _ in wanted}
-        full = {
-            (pk, day)
-            for pk, day in days
-            if GroupClient.objects.using(self.alias).filter(group_id=pk, day=day).count() >= CLIENTS_PER_DAY
-        }
-        rows = [
-            GroupClient(group_id=pk, day=day, hash=value) for pk, day, value in sorted(wanted) if (pk, day) not in full
-        ]
-        GroupClient.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
+        groups, days, hashes = (set(values) for values in zip(*wanted, strict=True))
+        rows = GroupClient.objects.using(self.alias).filter(group_id__in=groups, day__in=days)
+        self.clients = wanted - set(rows.filter(hash__in=hashes).values_list("group_id", "day", "hash"))
+        if self.clients:
+            counts = rows.values_list("group_id", "day").annotate(number=models.Count("id"))
+            full = {(pk, day) for pk, day, number in counts.order_by() if number >= CLIENTS_PER_DAY}
+            self.clients = {each for each in self.clients if each[:2] not in full}
+
+    def add_clients(self) -> None:
+        """Note the clients that are new to a group today."""
+        if self.has_new_groups:
+            self._look_for_clients()
+        rows = [GroupClient(group_id=pk, day=day, hash=value) for pk, day, value in sorted(self.clients)]
+        if rows:
+            GroupClient.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
+
+    def _look_for_releases(self) -> None:
+        versions = {row.release for row in self.rows.values() if row.release}
+        if versions:
+            known = Release.objects.using(self.alias).filter(version__in=versions)
+            self.releases = sorted(versions - set(known.values_list("version", flat=True)))
 
     def add_releases(self) -> None:
         """Note a release at its first sight."""
-        versions = sorted({item.release[:100] for item in self.items if isinstance(item, Event) and item.release})
-        if not versions:
-            return
-        known = set(Release.objects.using(self.alias).filter(version__in=versions).values_list("version", flat=True))
-        rows = [Release(version=version, first_seen=timezone.now()) for version in versions if version not in known]
-        Release.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
+        rows = [Release(version=version, first_seen=timezone.now()) for version in self.releases]
+        if rows:
+            Release.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
+
+
+def _by_key(values: dict[Any, Any], field: models.Field[Any, Any], *, name: str = "pk", default: Any = None) -> Any:  # noqa: ANN401  expressions have no common type
+    """Return the value of the row's *name*; rows that share a value share a condition."""
+    keys: dict[Any, list[Any]] = defaultdict(list)
+    for key, value in values.items():
+        keys[value].append(key)
+    if len(keys) == 1 and default is None:
+        return Value(next(iter(keys)), output_field=field)
+    cases = [When(**{f"{name}__in": found}, then=Value(value, output_field=field)) for value, found in keys.items()]
+    return Case(*cases, default=default, output_field=field)
 
 
 def _rank(level: str) -> int:
@@ -315,7 +357,7 @@ def _hour(item: Event | Fold) -> dt.datetime:
 
 
 def _group_from(tally: _Tally, key: _Key) -> ErrorGroup:
-    event = tally.first
+    event = tally.first.unpacked() if isinstance(tally.first, PackedEvent) else tally.first
     values: dict[str, Any] = {"title": f"{event.error_type} {event.fingerprint[:8]}, whose details were lost"}
     if isinstance(event, Event):
         values = {
@@ -338,58 +380,3 @@ def _group_from(tally: _Tally, key: _Key) -> ErrorGroup:
         has_evidence=tally.has_evidence,
         **values,
     )
-
-
-def _log_from_fold(fold: Fold, group_pk: int, environment: str) -> ErrorLog:
-    key = uuid.UUID(fold.event_id)
-    return ErrorLog(
-        event_id=key,
-        reference=fold.event_id[-10:],
-        fingerprint=fold.fingerprint,
-        group_id=group_pk,
-        error_type=fold.error_type,
-        status_code=fold.status_code or None,
-        created=moment_from(fold.timestamp),
-        environment=environment,
-    )
-
-
-def _log_from(event: Event, group_pk: int) -> ErrorLog:
-    raised = event.exceptions[0] if event.exceptions else None
-    return ErrorLog(
-        event_id=uuid.UUID(event.event_id),
-        reference=event.reference,
-        fingerprint=event.fingerprint,
-        group_id=group_pk,
-        error_type=event.error_type,
-        mechanism=event.mechanism[:20],
-        status_code=event.status_code or None,
-        url_pattern=event.route[:255],
-        full_url=event.url,
-        method=event.method[:16],
-        user_id=_user_pk(event.user_id),
-        user_label=event.user_label[:150],
-        ip_address=event.ip_address or None,
-        user_agent=event.user_agent[:300],
-        request_data=event.request,
-        context=event.context,
-        exception_type=raised.qualified_type[:255] if raised else "",
-        exception_message=raised.message if raised else event.message,
-        traceback=event.traceback,
-        stacktrace=[plain(info) for info in event.exceptions],
-        created=moment_from(event.timestamp),
-        release=event.release[:100],
-        environment=event.environment[:50],
-        server_name=event.server_name[:100],
-    )
-
-
-def _user_pk(value: str) -> Any:  # noqa: ANN401  the type of the host's primary key
-    """Return *value* as the host's user key, None when it is none."""
-    if not value:
-        return None
-    field = ErrorLog._meta.get_field("user")
-    try:
-        return field.target_field.to_python(value)
-    except Exception:  # noqa: BLE001  a user model's own field may raise anything for text from a session
-        return None

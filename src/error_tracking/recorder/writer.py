@@ -30,7 +30,7 @@ from error_tracking.models.base import write_alias
 
 from .drain import is_contention, write
 from .intake import Intake
-from .journal import BATCH_EVENTS, Journal
+from .journal import BATCH_COUNTS, BATCH_EVENTS, Journal
 
 logger = logging.getLogger("error_tracking")
 
@@ -44,7 +44,7 @@ IDLE_CONNECTION_SECONDS = 10.0
 PATIENCE_ROUNDS = 8  # about half a minute of waiting for what may pass
 MAIL_AFTER_SECONDS = 60.0
 SQLITE_LOCK_SECONDS = 0.02  # how long we hold SQLite's lock, and wait for somebody else's
-FEWEST_EVENTS = 5
+FIRST_SHARE, SMALLEST_SHARE = 0.1, 0.025  # of a batch, on SQLite: 20 and 5 events
 CONTENTION_TOLD = 50
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._away_since = self._used_at = self._ticked_at = 0.0
         self._next_tick = self._swept_at = 0.0
-        self._events = BATCH_EVENTS
+        self._share = FIRST_SHARE
 
     def start(self) -> None:
         """Start the thread unless it runs; without threads (uWSGI) the end of each request does its work."""
@@ -236,14 +236,16 @@ class Writer:
         What arrives meanwhile waits for the next round: in a storm batches would
         be small, and the thread never idle.
         """
-        has_more = True
+        alias, has_more = write_alias(ErrorLog), True
         while has_more:
             has_more = False
             for journal in tuple(self.intake.journals):
                 if is_stopping and journal.is_adopted:
                     continue
+                share = self._share if connections[alias].vendor == "sqlite" else 1.0
+                most = {"events": int(BATCH_EVENTS * share), "counts": int(BATCH_COUNTS * share)}
                 try:
-                    batch = journal.read(events=self._events)
+                    batch = journal.read(**most)
                 except OSError as error:  # a disk that is broken: the other journals go on
                     self.intake.drop(journal, error)
                     continue
@@ -254,22 +256,20 @@ class Writer:
                 if not journal.is_adopted:
                     journal.failures += self.intake.swallowed
                     self.intake.swallowed, journal.at_risk = 0, self.intake.at_risk
-                start = time.monotonic()
                 try:
                     if write(journal, batch, is_patient=self.failures < PATIENCE_ROUNDS):
                         self._wants_tick = True  # a new error becomes a bug now, not when the leader looks
+                    self._adapt(journal.locked_seconds, is_full=not batch.is_last)
                 except StaleJournalError:
                     has_more = True
                 self._used_at = time.monotonic()
-                if connections[write_alias(ErrorLog)].vendor == "sqlite":
-                    self._adapt(len(batch.records), self._used_at - start)
-        self._close_rows(write_alias(ErrorLog), self.intake.tidy())
+        self._close_rows(alias, self.intake.tidy())
 
-    def _adapt(self, events: int, seconds: float) -> None:
-        """Choose the size of the next batch so that SQLite's lock is held for ``SQLITE_LOCK_SECONDS`` at most."""
-        fitting = int(events * 0.75 * SQLITE_LOCK_SECONDS / seconds)
-        if events >= self._events or seconds > SQLITE_LOCK_SECONDS:
-            self._events = min(BATCH_EVENTS, max(FEWEST_EVENTS, fitting))
+    def _adapt(self, seconds: float, *, is_full: bool) -> None:
+        """Choose the size of SQLite's next batch by how long its lock was held: smaller at once, larger slowly."""
+        fitting = min(self._share * 0.7 * SQLITE_LOCK_SECONDS / max(seconds, 0.001), self._share * 1.25)
+        if is_full or fitting < self._share:
+            self._share = min(1.0, max(SMALLEST_SHARE, fitting))
 
     @staticmethod
     def _close_rows(alias: str, journals: Sequence[Journal]) -> None:
