@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import error_tracking
 from error_tracking.events import ExceptionInfo, Frame
 from error_tracking.fingerprint import (
     fingerprint_for_exception,
@@ -18,6 +19,7 @@ from error_tracking.fingerprint import (
     normalize_path,
     normalize_route,
 )
+from tests.factories import raised
 
 FRAME = Frame("shop/views.py", "/srv/1/shop/views.py", "shop.views", "pay", 12, "    charge(card)", in_app=True)
 INFO = ExceptionInfo("ValueError", "builtins", "user 17 not found", (FRAME,))
@@ -121,6 +123,24 @@ def test_route_reads_like_a_path(route, expected):
 )
 def test_message_has_its_values_named(message, expected):
     assert normalize_message(message) == expected
+
+
+def charge(card):
+    api_key = "x"
+    raise ConnectionError(f"ann@example.org has no till_key={card}{api_key}")  # region_code=7
+
+
+@pytest.mark.parametrize("change", [{"SCRUB_KEYS": ["region_code", "charge"]}, {"SCRUB_EMAILS": False}])
+def test_what_is_scrubbed_changes_no_bug(outbox, configure, change):
+    """Identity outlives a changed setting: with in-app frames, and with the message alone."""
+    for settings in ({}, change):
+        configure(**settings)
+        for in_app in ([], ["-tests"]):
+            configure(IN_APP=in_app)
+            error_tracking.capture_exception(raised(charge, "hunter2"))
+    with_frames, with_message, *again = (event.fingerprint for event in outbox)
+    assert again == [with_frames, with_message]
+    assert with_frames != with_message
 
 
 @given(st.text(max_size=300))

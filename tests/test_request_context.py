@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import types
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -161,6 +165,27 @@ def test_link_from_this_host_is_told_from_others(rf):
     request = rf.get("/", HTTP_HOST="x.example", HTTP_REFERER="https://x.example/a")
     assert rc.is_linked_from_host(request)
     assert not rc.is_linked_from_host(rf.get("/", HTTP_HOST="x.example", HTTP_REFERER="https://x.example.evil/a"))
+
+
+@pytest.mark.parametrize("prefixes_default", [True, False])
+def test_a_bug_is_the_same_in_every_language(settings, outbox, prefixes_default):
+    def missing(request, **kwargs):
+        return HttpResponse(status=404)
+
+    module = types.ModuleType("urls_in_languages")
+    module.urlpatterns = [
+        *i18n_patterns(path("shop/<int:pk>/", missing), prefix_default_language=prefixes_default),
+        path("denmark/", missing),
+    ]
+    settings.ROOT_URLCONF, settings.LANGUAGES = module, [("en", "English"), ("de", "Deutsch")]
+    settings.MIDDLEWARE = [
+        "error_tracking.middleware.ErrorCaptureMiddleware",
+        "django.middleware.locale.LocaleMiddleware",
+    ]
+    for url in ("/en/shop/1/" if prefixes_default else "/shop/1/", "/de/shop/2/", "/denmark/"):
+        Client().get(url)
+    assert [event.route for event in outbox] == ["/shop/{pk}/", "/shop/{pk}/", "/denmark/"]
+    assert outbox[0].fingerprint == outbox[1].fingerprint
 
 
 def test_client_hash_differs_per_group_and_client(rf):

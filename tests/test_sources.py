@@ -475,14 +475,20 @@ class TestCelery:
 def test_django_tasks_are_captured(settings, outbox):
     tasks = pytest.importorskip("django.tasks")
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
-    tasks.task(failing_task).enqueue(3, password="x")
-    [event] = outbox
-    task = event.context["task"]
-    assert (event.mechanism, task["name"]) == ("django.tasks", "tests.test_sources.failing_task")
-    assert task["arguments"] == {"args": [3], "kwargs": {"password": "[Filtered]"}}
+    tasks.task(failing_task).enqueue(3, "hunter2")
+    tasks.task(takes_context=True)(failing_task_in_context).enqueue("hunter2", number=3)
+    first, second = outbox
+    task = first.context["task"]
+    assert (first.mechanism, task["name"]) == ("django.tasks", "tests.test_sources.failing_task")
+    expected = {"number": 3, "password": "[Filtered]"}
+    assert task["arguments"] == second.context["task"]["arguments"] == expected
 
 
 def failing_task(number, password=""):
+    fail()
+
+
+def failing_task_in_context(context, password, number):
     fail()
 
 

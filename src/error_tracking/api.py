@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import context
 from .capture import ErrorCaptureService
 from .context import add_breadcrumb, set_tag, set_user
+from .utils import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 __all__ = ["add_breadcrumb", "capture_exception", "capture_message", "set_tag", "set_user"]
+
+PARTS = 20
+PART_CHARS = 200
 
 logger = logging.getLogger("error_tracking")
 
@@ -31,7 +35,7 @@ def capture_exception(  # noqa: PLR0913  keywords, each said in the docstring
     level: str = "error",
     tags: Mapping[str, object] | None = None,
     extra: Mapping[str, object] | None = None,
-    fingerprint: str | Sequence[str] = (),
+    fingerprint: str | Sequence[str] | None = None,
 ) -> str:
     """
     Capture an exception that your own code has handled.
@@ -77,7 +81,7 @@ def capture_message(  # noqa: PLR0913  the same
     request: HttpRequest | None = None,
     tags: Mapping[str, object] | None = None,
     extra: Mapping[str, object] | None = None,
-    fingerprint: str | Sequence[str] = (),
+    fingerprint: str | Sequence[str] | None = None,
 ) -> str:
     """Capture *message*, as :func:`capture_exception` does; of level ``"error"`` and above it becomes a bug."""
     event = ErrorCaptureService().capture_message(
@@ -91,4 +95,7 @@ def capture_message(  # noqa: PLR0913  the same
 
 
 def _parts(fingerprint: Any) -> tuple[str, ...]:  # noqa: ANN401  whatever the host has given
-    return (fingerprint,) if isinstance(fingerprint, str) else tuple(map(str, fingerprint or ()))
+    if fingerprint is None:
+        return ()
+    parts = fingerprint if isinstance(fingerprint, (list, tuple)) else (fingerprint,)
+    return tuple(safe_text(part, PART_CHARS) for part in parts[:PARTS])

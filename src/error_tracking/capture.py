@@ -9,6 +9,7 @@ network or anything lazy of the request.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import dataclasses
 import functools
@@ -49,10 +50,8 @@ logger = logging.getLogger("error_tracking")
 TITLE_CHARS = 255
 CSRF_FLAG = "_error_tracking_csrf_reason"
 ADMIN_PREFIX = "error_tracking_"
-MARK = "_error_tracking"
 TRACE = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-")  # W3C Trace Context, 3.2
 _RUNTIME = {"python": platform.python_version(), "django": django.get_version()}
-_MARKS: Any = vars(BaseException)["__dict__"]  # a class of the host's cannot shadow it
 _ORIGINS = ("HTTP_ORIGIN", "HTTP_REFERER")
 
 _is_capturing: contextvars.ContextVar[bool] = contextvars.ContextVar("error_tracking_is_capturing", default=False)
@@ -189,11 +188,6 @@ class ErrorCaptureService:
         return _route_of_url(url) or normalize_path(url)
 
 
-def mark(exception: BaseException) -> None:
-    """Say of *exception* that it needs no capture any more in the unit of work at hand."""
-    _MARKS.__get__(exception)[MARK] = context.current().key
-
-
 def is_excluded(request: HttpRequest, status_code: int) -> bool:
     """Return whether the settings, or the tracker's own admin pages, keep this out."""
     settings = conf.get_settings()
@@ -214,7 +208,7 @@ def _record(
     """
     Count the event that *head* begins, or submit it with its *payload*, which is built only now.
 
-    A payload that cannot be built costs the payload, not the event (FAULTS B04,
+    A part that cannot be built costs that part, not the event (FAULTS B04,
     C27). None when the project's hook does not want it.
     """
     now = time.time()
@@ -234,11 +228,13 @@ def _record(
     )
     if representative:
         return event
-    try:
-        values = {**(columns_for(request) if request is not None else {}), **payload()}
-        event = dataclasses.replace(event, context=_context_values(request, more), **values)
-    except Exception as error:  # noqa: BLE001  memory that has run out, or an exception that fights back
-        _count_failure("the payload of an error could not be captured", error)
+    values: dict[str, Any] = {}
+    for part in (lambda: columns_for(request), payload, lambda: {"context": _context_values(request, more)}):
+        try:
+            values |= part()
+        except Exception as error:  # noqa: BLE001  memory that has run out, or an exception that fights back
+            _count_failure("a part of an error could not be captured", error)
+    event = dataclasses.replace(event, **values)
     answer = _asked(event)
     if answer is not None:
         recorder.submit(answer)
@@ -263,9 +259,11 @@ def _context_values(request: HttpRequest | None, more: Callable[[], Mapping[str,
     """Return what is known besides the request: what was told, what *more* gives, the trace, the versions."""
     scrubber = conf.get_scrubber()
     told = context.told(scrubber)
-    given = {name: value for name, value in more().items() if value}
-    tags = {**told.pop("tags", {}), **scrubber.tree(given.pop("tags", {}))}
-    found = {**told, **scrubber.tree(given), "runtime": _RUNTIME}
+    given = scrubber.tree({name: value for name, value in more().items() if value is not None})
+    tags = told.pop("tags", {})
+    if isinstance(given.get("tags"), dict):
+        tags |= given.pop("tags")
+    found = {**told, **{name: value for name, value in given.items() if value}, "runtime": _RUNTIME}
     if tags:
         found["tags"] = tags
     trace = TRACE.match(str(request.META.get("HTTP_TRACEPARENT", ""))[:100]) if request is not None else None
@@ -278,7 +276,9 @@ def _count_failure(what: str, error: Exception) -> None:
     global _failures  # noqa: PLW0603  a counter of this process
     _failures += 1
     recorder.count_failure()
-    logger.error(what, exc_info=error)
+    error.__suppress_context__ = True  # the host's exception: not ours to print, and it may fight back
+    with contextlib.suppress(Exception):  # a handler of the host's that raises
+        logger.error(what, exc_info=error)
 
 
 def _level(level: str) -> str:
@@ -304,7 +304,7 @@ def _capture_response(
     what = "CSRF failure" if kind == CSRF else f"HTTP {status}"
     title, detail = f"{what} on {route or 'URLs that do not resolve'}", reason if kind == CSRF else ""
     if kind == CLIENT_ERROR:
-        detail = noise.DISCONNECT if is_gone else guarded(noise.noise_of, request, status, default="")
+        detail = noise.DISCONNECT if is_gone else guarded(noise.noise_of, request, status, route, default="")
         if detail:
             route, title = UNRESOLVED, noise.TITLES[detail].format(what=what)
     head = {
@@ -332,11 +332,11 @@ def _capture_exception(  # noqa: PLR0913  keywords, each said in the docstring
     **extra: object,
 ) -> Event | None:
     if request is not None and noise.is_disconnect(exception):
+        if is_excluded(request, noise.CLIENT_CLOSED_REQUEST):
+            return None
         return _capture_response(request, noise.CLIENT_CLOSED_REQUEST, exception, is_gone=True)
-    unit = context.current()
-    marks = _MARKS.__get__(exception)
-    if marks.get(MARK) == unit.key and (unit.is_begun or extra.get("mechanism") != "api"):
-        return unit.event  # somebody has seen it before: the first one counts (FAULTS C05)
+    if context.is_marked(exception, is_direct=extra.get("mechanism") == "api"):
+        return context.event_of(exception)
     route = route_for(request) if request is not None else clean_line(where, 200)
     raised, fingerprint, culprit = _outline(exception, route)
     place = culprit or route
@@ -352,7 +352,7 @@ def _capture_exception(  # noqa: PLR0913  keywords, each said in the docstring
         **extra,
     }
     event = _record(head, request, lambda: exception_values(exception, request), more)
-    unit.event, marks[MARK] = event, unit.key
+    context.mark(exception, event)
     return event
 
 

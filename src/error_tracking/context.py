@@ -36,6 +36,7 @@ TAGS = 30
 TAG_NAME_CHARS = 50
 TAG_CHARS = 200
 DATA_ITEMS = 20
+EVENTS = 10
 
 
 class Unit:
@@ -46,7 +47,7 @@ class Unit:
     tags: dict[str, str] | None = None
     user: tuple[str, str] | None = None
     breadcrumbs: deque[tuple[float, str, str, str, Any]] | None = None
-    event: Event | None = None
+    events: dict[str, Event] | None = None
     _key = ""
 
     @property
@@ -58,6 +59,7 @@ class Unit:
 
 # A unit, or the request that carries it: what outlives the request must not keep it.
 _current: ContextVar[Unit | Callable[[], HttpRequest | None] | None] = ContextVar("error_tracking_unit", default=None)
+_MARKS: Any = vars(BaseException)["__dict__"]  # a class of the host's cannot shadow it
 _numbers = itertools.count()
 _started = time.time_ns()
 
@@ -100,6 +102,38 @@ def current_request() -> HttpRequest | None:
     return None if found is None or isinstance(found, Unit) else found()
 
 
+def mark(exception: BaseException, event: Event | None = None) -> None:
+    """Say of *exception* that it needs no capture any more in the unit at hand; *event* is what it has become."""
+    unit = current()
+    if event is not None:
+        if unit.events is None or len(unit.events) >= EVENTS:  # a command may have any number
+            unit.events = {}
+        unit.events[event.reference] = event
+    _MARKS.__get__(exception)[STATE] = unit.key, unit.is_begun, event.reference if event is not None else ""
+
+
+def is_marked(exception: BaseException, *, is_direct: bool) -> bool:
+    """
+    Return whether *exception* was captured before: in this unit, or outside any and has now come into one.
+
+    Outside any unit an object that is raised for ever is an error each time,
+    for whoever captures it *directly* (FAULTS C05).
+    """
+    found = _MARKS.__get__(exception).get(STATE)
+    if found is None:
+        return False
+    unit = current()
+    return (unit.is_begun or not is_direct) if found[0] == unit.key else (unit.is_begun and not found[1])
+
+
+def event_of(exception: BaseException) -> Event | None:
+    """Return the event that the marked *exception* has become, None of one that another thread has captured."""
+    unit = current()
+    _, _, reference = _MARKS.__get__(exception)[STATE]
+    _MARKS.__get__(exception)[STATE] = unit.key, unit.is_begun, reference
+    return unit.events.get(reference) if unit.events is not None else None
+
+
 def set_tag(name: str, value: object) -> None:
     """Tell something short of the unit at hand, such as the tenant; stored with each of its errors. Never raises."""
     unit = current()
@@ -132,7 +166,8 @@ def add_breadcrumb(
     """
     if "breadcrumbs" in conf.get_settings().DISABLE:
         return
-    kept = {safe_text(key, 50): _plain(value) for key, value in islice((data or {}).items(), DATA_ITEMS)}
+    given = {} if data is None else data if issubclass(type(data), dict) else {"data": data}
+    kept = {safe_text(key, 50): _plain(value) for key, value in islice(given.items(), DATA_ITEMS)}
     _leave(time.time(), safe_text(category, 100), safe_text(level, 10), safe_text(message, BREADCRUMB_CHARS), kept)
 
 

@@ -18,7 +18,17 @@ from .events import ExceptionInfo
 from .fingerprint import fingerprint_for_exception
 from .frame_locals import locals_of
 from .request_context import guarded
-from .stacktrace import LINE_CHARS, Reader, exceptions_from, outlines_from, signature_of, traceback_text
+from .scrubbing import Scrubber
+from .stacktrace import (
+    LINE_CHARS,
+    MESSAGE_CHARS,
+    Reader,
+    code_of,
+    exceptions_from,
+    outlines_from,
+    signature_of,
+    traceback_text,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
 
 OUTLINES = 1_000
 Outline = tuple[ExceptionInfo, str, str]
+_identity = Scrubber()
 _outlines: dict[tuple[int, ...], tuple[Outline, list[object]]] = {}
 
 
@@ -37,18 +48,20 @@ def outline_of(exception: BaseException, route: str) -> Outline:
     What was found for the same lines of the same code is kept: in a storm it
     is most of what a repeated error costs. Not where the message counts.
     """
-    signature, kept = signature_of(exception)
+    signature = signature_of(exception)
     found = _outlines.get(signature) if signature else None
     if found is not None:
         return found[0]
-    raised, *members = outlines_from(exception, _reader())
+    # By rules of its own, never the project's: to scrub more must not make new bugs of the old ones.
+    reader = Reader(scrub_text=_identity.text, in_app=tuple(conf.get_settings().IN_APP))
+    raised, *members = outlines_from(exception, reader)
     culprit = raised.culprit
-    bare = dataclasses.replace(raised, frames=())
+    bare = dataclasses.replace(raised, frames=(), message=conf.get_scrubber().text(raised.message, MESSAGE_CHARS))
     outline = bare, fingerprint_for_exception(raised, route, members), culprit
     if signature and culprit:
         if len(_outlines) >= OUTLINES:
             _outlines.clear()
-        _outlines[signature] = outline, kept
+        _outlines[signature] = outline, code_of(exception)
     return outline
 
 

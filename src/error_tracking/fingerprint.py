@@ -11,7 +11,6 @@ in place once 0.1.0 is tagged: a new version is written beside the old.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
 from typing import TYPE_CHECKING
@@ -82,7 +81,6 @@ def _normalize_segment(segment: str) -> str:
     return segment
 
 
-@functools.lru_cache(maxsize=2_048)
 def normalize_route(route: str) -> str:
     """
     Return Django's *route* in the form of :func:`normalize_path`.
@@ -182,7 +180,7 @@ def constraint_of(message: str) -> str:
 
 def fingerprint_from_parts(parts: Sequence[str], default: str) -> str:
     """Return the fingerprint that the host asks for; ``"{{ default }}"`` among *parts* stands for *default*."""
-    named = [default if part.replace(" ", "") == "{{default}}" else part[:200] for part in parts]
+    named = [default if part.replace(" ", "") == "{{default}}" else part for part in parts]
     return default if named == [default] else _digest("custom", *named)
 
 

@@ -19,13 +19,14 @@ from django.core.signals import got_request_exception
 from django.http import FileResponse, HttpRequest, HttpResponseBase, StreamingHttpResponse
 
 from . import conf, context, error_pages, recorder
-from .capture import CSRF_FLAG, ErrorCaptureService, guard, is_excluded, mark
+from .capture import CSRF_FLAG, ErrorCaptureService, guard, is_excluded
 from .context import STATE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
 FIRST_ERROR_STATUS = 400
+FIRST_SERVER_ERROR = 500
 
 _service = ErrorCaptureService()
 
@@ -115,8 +116,8 @@ def _response_for_failure(request: HttpRequest, state: _State, error: Exception)
         or not settings.ERROR_PAGES
         or not settings.ENABLED
     ):
-        _capture_exception(request, state)
-        mark(error)  # on its way out it is signalled once more
+        _service.capture_exception(request, state.exception)
+        context.mark(error)  # on its way out it is signalled once more
         raise error
     logging.getLogger("django.request").error(
         "Internal Server Error: %s", request.path, exc_info=error, extra={"status_code": 500, "request": request}
@@ -124,21 +125,15 @@ def _response_for_failure(request: HttpRequest, state: _State, error: Exception)
     return error_pages.bare_response()
 
 
-def _capture_exception(request: HttpRequest, state: _State) -> None:
-    if state.exception is not None:
-        _service.capture_exception(request, state.exception)
-
-
 def _finish(request: HttpRequest, response: HttpResponseBase, state: _State) -> HttpResponseBase:
     """Capture what failed, then replace a bare page."""
-    if response.status_code >= FIRST_ERROR_STATUS:
-        exception = state.exception
+    exception, state.exception = state.exception, None  # kept, its frames would live as long as we do (FAULTS C28)
+    if state.unhandled and exception is not None and response.status_code < FIRST_SERVER_ERROR:
+        event = _service.capture_exception(request, exception)  # a 500 that somebody made a better answer of
+    else:
         event = _service.capture_error(request, response, exception)
-        state.exception = None  # the frames of a kept exception would live as long as the request (FAULTS C28)
+    if response.status_code >= FIRST_ERROR_STATUS:
         _replace_page(request, response, event, state)
-    elif state.unhandled:  # somebody made a good answer of a 500; the error was there all the same
-        _capture_exception(request, state)
-        state.exception = None
     if response.streaming and isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
         _watch(request, response)
     return response

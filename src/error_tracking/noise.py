@@ -8,7 +8,7 @@ and is never evidence of a bug.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,36 +40,38 @@ def _names(file_name: str) -> frozenset[str]:
     return frozenset(line for line in text.split("\n") if line and not line.startswith("#"))
 
 
-def noise_of(request: HttpRequest, status_code: int) -> str:
-    """Return the class of noise that the refused *request* is, ``""`` for none."""
+def noise_of(request: HttpRequest, status_code: int, route: str = "") -> str:
+    """Return the class of noise that the refused *request* is, ``""`` for none; what *route* itself names is none."""
     if status_code == BAD_REQUEST and has_foreign_host(request):
         return FOREIGN_HOST
-    agent = str(request.META.get("HTTP_USER_AGENT", ""))
-    return SCANNER if is_scanner_path(request.path) or is_scanner_agent(agent) else ""
+    agent = str(request.META.get("HTTP_USER_AGENT", ""))[:AGENT_CHARS]
+    return SCANNER if is_scanner_path(request.path, route) or is_scanner_agent(agent) else ""
 
 
 def is_disconnect(exception: BaseException | None) -> bool:
     """Return whether *exception* only says that the client went away while it sent its request."""
-    return isinstance(exception, (UnreadablePostError, RequestAborted))
+    return issubclass(type(exception), (UnreadablePostError, RequestAborted))
 
 
-def is_scanner_path(path: str) -> bool:
-    """Return whether only a scanner would ask a Django site for *path*: other systems' files, secrets, backups."""
+def is_scanner_path(path: str, route: str = "") -> bool:
+    """
+    Return whether only a scanner would ask a Django site for *path*: other systems' files, secrets, backups.
+
+    Not where the site's own *route* has the name: it may well be about Jenkins.
+    """
     names = _names("scanner_paths.txt")
+    own = route.lower().split("/") if route else ()
     for segment in path[:PATH_CHARS].lower().split("/"):
-        if segment in names:
-            return True
-        stem, dot, extension = segment.rpartition(".")
-        if dot and f"*.{extension}" in names:
-            return True
-        if stem.startswith(".env") or segment.startswith(("wp-", ".env")):
-            return True
+        _, dot, extension = segment.rpartition(".")
+        if segment in names or segment.startswith(".env") or (dot and f"*.{extension}" in names):
+            return segment not in own
     return False
 
 
+@lru_cache(maxsize=1_024)
 def is_scanner_agent(agent: str) -> bool:
     """Return whether *agent* is a tool that looks for weaknesses."""
-    lowered = agent[:AGENT_CHARS].lower()
+    lowered = agent.lower()
     return any(name in lowered for name in _names("scanner_agents.txt"))
 
 

@@ -14,8 +14,10 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.urls import Resolver404, resolve
 from django.utils.functional import LazyObject, empty
+from django.utils.translation import get_language_from_path
 from django.views.debug import SafeExceptionReporterFilter, get_exception_reporter_filter
 
 from . import conf
@@ -60,7 +62,17 @@ def resolver_match_for(request: HttpRequest) -> ResolverMatch | None:
 def route_for(request: HttpRequest) -> str:
     """Return the normalised route, or ``""`` for a URL that does not resolve."""
     match = guarded(resolver_match_for, request, default=None)
-    return normalize_route(match.route) if match is not None else UNRESOLVED
+    if match is None:
+        return UNRESOLVED
+    urlconf = request.__dict__.get("urlconf") or conf.host("ROOT_URLCONF")
+    return guarded(_route_in, urlconf, match.route, default=match.route)  # type: ignore[no-any-return]
+
+
+@functools.lru_cache(maxsize=2_048)
+def _route_in(urlconf: str, route: str) -> str:
+    """Return the normalised *route* without the prefix of ``i18n_patterns``: a bug is the same in every language."""
+    is_prefixed, _ = is_language_prefix_patterns_used(urlconf)
+    return normalize_route(route.partition("/")[2] if is_prefixed and get_language_from_path(f"/{route}") else route)
 
 
 def url_for(request: HttpRequest) -> str:
@@ -209,8 +221,10 @@ def _files(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def columns_for(request: HttpRequest) -> dict[str, Any]:
-    """Return the fields of an event that come from the request, each part guarded on its own."""
+def columns_for(request: HttpRequest | None) -> dict[str, Any]:
+    """Return the fields of an event that come from the request, each part guarded on its own; nothing outside one."""
+    if request is None:
+        return {}
     scrubber = conf.get_scrubber()
     route = route_for(request)
     return {

@@ -28,6 +28,8 @@ Scrub = Callable[[str, int], str]
 Line = Callable[[str], str]
 
 MESSAGE_CHARS = 4_000
+NOTES = 10
+NOTES_CHARS = 1_000
 TYPE_CHARS = 200
 TRACEBACK_CHARS = 60_000
 OUTER_FRAMES = 20
@@ -39,6 +41,7 @@ CONTEXT_LINES = 5
 LINE_CHARS = 200
 LOCALS_FRAMES = 3
 COMPARED_MEMBERS = 50
+SIGNATURE_NUMBERS = 128
 _RENDER = "render_annotated"
 
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
@@ -49,6 +52,7 @@ _ARGS, _TRACEBACK, _CAUSE, _CONTEXT, _SUPPRESS = (
 )
 _NAME, _BASES = type.__dict__["__name__"].__get__, type.__dict__["__mro__"].__get__
 _MEMBERS: Any = vars(BaseExceptionGroup)["exceptions"]
+_ATTRIBUTES: Any = vars(BaseException)["__dict__"]
 
 _RELATIONS = {
     "cause": "The above exception was the direct cause of the following exception:",
@@ -97,12 +101,28 @@ def exception_message(exception: BaseException) -> str:
     args = _ARGS.__get__(exception)
     if any(type(arg) not in _PLAIN for arg in args) or _has_foreign_str(type(exception)):
         return safe_text(exception, MESSAGE_CHARS)
-    if any(type(arg) is str and len(arg) > MESSAGE_CHARS for arg in args):
-        return clean_text(" ".join(str(arg)[:MESSAGE_CHARS] for arg in args[:10]), MESSAGE_CHARS)
+    if any(type(arg) in {str, bytes} and len(arg) > MESSAGE_CHARS for arg in args):
+        return clean_text(" ".join(_cut(arg) for arg in args[:10]), MESSAGE_CHARS)
     try:
         return clean_text(str(exception), MESSAGE_CHARS)
     except ValueError:  # an int of more digits than Python prints
         return UNPRINTABLE
+
+
+def _cut(arg: object) -> str:
+    return str(arg[:MESSAGE_CHARS] if isinstance(arg, (str, bytes)) else arg)[:MESSAGE_CHARS]
+
+
+def _notes_of(exception: BaseException) -> str:
+    """Return what ``add_note`` has left on *exception*, each on a line; anything may stand there (FAULTS C22)."""
+    notes = _ATTRIBUTES.__get__(exception).get("__notes__")
+    texts = [note for note in notes[:NOTES] if type(note) is str] if type(notes) is list else []
+    return clean_text("\n".join(note[:NOTES_CHARS] for note in texts), NOTES_CHARS)
+
+
+def is_group(exception: BaseException) -> bool:
+    """Return whether *exception* is a group, by its type: ``isinstance`` would ask the instance (FAULTS C26)."""
+    return issubclass(type(exception), BaseExceptionGroup)
 
 
 def _has_foreign_str(cls: type) -> bool:
@@ -137,7 +157,7 @@ def exceptions_from(exception: BaseException, reader: Reader = _PLAIN_READER) ->
     Return the chain, the raised exception first, then its causes.
 
     At most ``CHAIN_LENGTH`` links, cycles cut, ``__suppress_context__``
-    honoured (FAULTS C24). A group with one member is that member, a larger one
+    honoured (FAULTS C24). Notes follow the message. A group with one member is that member, a larger one
     is followed by its first ``GROUP_MEMBERS`` (FAULTS C25). Only the raised one
     has local variables.
     """
@@ -145,6 +165,8 @@ def exceptions_from(exception: BaseException, reader: Reader = _PLAIN_READER) ->
 
     def info(error: BaseException, relation: str, outer: tuple[Frame, ...] = ()) -> ExceptionInfo:
         message = reader.scrub_text(exception_message(error), MESSAGE_CHARS)
+        if notes := _notes_of(error):
+            message += "\n" + reader.scrub_text(notes, NOTES_CHARS)
         frames = frames_from(_TRACEBACK.__get__(error), without_locals if relation else reader)
         return ExceptionInfo(*type_name(error), message, (*outer, *frames), relation)
 
@@ -159,7 +181,7 @@ def exceptions_from(exception: BaseException, reader: Reader = _PLAIN_READER) ->
             frame for wrapper in wrappers for frame in frames_from(_TRACEBACK.__get__(wrapper), without_locals)
         )
         chain.append(info(current, relation, outer[:OUTER_FRAMES]))
-        if isinstance(current, BaseExceptionGroup):
+        if is_group(current):
             chain.extend(info(member, "member") for member in _MEMBERS.__get__(current)[:GROUP_MEMBERS])
         cause, context = _CAUSE.__get__(current), _CONTEXT.__get__(current)
         if cause is not None:
@@ -178,7 +200,7 @@ def outlines_from(exception: BaseException, reader: Reader = _PLAIN_READER) -> t
     No surroundings of lines, and a message only where it counts.
     """
     raised, wrappers = _unwrapped(exception)
-    members = _MEMBERS.__get__(raised)[:COMPARED_MEMBERS] if isinstance(raised, BaseExceptionGroup) else ()
+    members = _MEMBERS.__get__(raised)[:COMPARED_MEMBERS] if is_group(raised) else ()
     return _outline(raised, reader, wrappers), *(_outline(_unwrapped(each)[0], reader, []) for each in members)
 
 
@@ -197,32 +219,38 @@ def is_integrity_error(exception: BaseException) -> bool:
     return "IntegrityError" in map(_NAME, _BASES(type(exception)))
 
 
-def signature_of(exception: BaseException) -> tuple[tuple[int, ...], list[object]]:
+def signature_of(exception: BaseException) -> tuple[int, ...]:
     """
-    Return what two exceptions of the same lines of the same code have in common, and the objects that keep it valid.
+    Return what two exceptions of the same instructions of the same code have in common, ``()`` where texts count.
 
-    Numbers that are quick to find and to compare, and that name something else
-    once the objects are gone. Nothing where the message counts.
+    Numbers that are quick to find and to compare: no line is looked up. They
+    name something else once the objects of :func:`code_of` are gone.
     """
-    if isinstance(exception, BaseExceptionGroup) or is_integrity_error(exception):
-        return (), []
-    kept: list[object] = [type(exception)]
+    if is_group(exception) or is_integrity_error(exception):
+        return ()
     numbers = [id(type(exception))]
-    for frame, lineno in _walk(_TRACEBACK.__get__(exception)):
-        kept.append(frame.f_code)
-        numbers += (id(frame.f_code), lineno)
-        if frame.f_code.co_name == _RENDER and (place := _template_place(frame)) is not None:
+    traceback = _TRACEBACK.__get__(exception)
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        numbers += (id(code), traceback.tb_lasti)
+        if code.co_name == _RENDER and (place := _template_place(traceback.tb_frame)) is not None:
             numbers.append(hash(place))
-        if len(kept) > OUTER_FRAMES + INNER_FRAMES:
-            return (), []
-    return tuple(numbers), kept
+        if len(numbers) > SIGNATURE_NUMBERS:
+            return ()
+        traceback = traceback.tb_next
+    return tuple(numbers)
+
+
+def code_of(exception: BaseException) -> list[object]:
+    """Return the objects that a signature names."""
+    return [type(exception), *(frame.f_code for frame, _ in _walk(_TRACEBACK.__get__(exception)))]
 
 
 def _unwrapped(exception: BaseException) -> tuple[BaseException, list[BaseException]]:
     """Return the one member of groups of one, however deep they are nested, and the first of those groups."""
     wrappers: list[BaseException] = []
     for _ in range(GROUP_DEPTH):
-        if not isinstance(exception, BaseExceptionGroup) or len(_MEMBERS.__get__(exception)) != 1:
+        if not is_group(exception) or len(_MEMBERS.__get__(exception)) != 1:
             break
         wrappers.append(exception)
         exception = _MEMBERS.__get__(exception)[0]

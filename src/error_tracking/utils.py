@@ -6,17 +6,20 @@ A leaf: imports nothing of ours and knows nothing of errors or bugs.
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
+import inspect
 import ipaddress
 import os
 import re
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Callable
     from pathlib import Path
 
 UNPRINTABLE = "<unprintable>"
@@ -24,6 +27,7 @@ TEXT_SECONDS = 0.25
 
 PLAIN = frozenset({str, int, float, bool, type(None)})  # what may be printed without running foreign code
 _hung: set[str] = set()
+_A_LOOP: Any = object()
 
 # C0 and C1 controls except tab and newline, bidirectional and zero-width controls (FAULTS S06, A03, X18).
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
@@ -52,6 +56,9 @@ def safe_text(value: object, limit: int) -> str:
     """
     Return ``str(value)`` cleaned and cut, whatever ``__str__`` does.
 
+    Django refuses queries where an event loop runs, so one seems to: a text of
+    what went wrong is never worth a connection of its own (FAULTS C21).
+
     A foreign ``__str__`` may raise anything, ``SystemExit`` included, return
     what is not text (FAULTS C20), or never return: it has ``TEXT_SECONDS`` on a
     thread of its own, and a class that hung is not asked again. Else
@@ -78,11 +85,15 @@ def safe_text(value: object, limit: int) -> str:
 
 
 def _put_text(value: object, limit: int, found: list[str]) -> None:
+    running = asyncio._get_running_loop()  # public enough: in asyncio.__all__
+    asyncio._set_running_loop(_A_LOOP)
     try:
         text = str(value)
         found.append(clean_text(text if type(text) is str else str.__str__(text), limit))
     except BaseException:  # noqa: BLE001  a foreign __str__ may raise SystemExit
         found.append(UNPRINTABLE)
+    finally:
+        asyncio._set_running_loop(running)
 
 
 def masked_ip(value: str, *, mode: str = "masked") -> str | None:
@@ -118,6 +129,14 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | (0x7 << 76)
     value = value & ~(0x3 << 62) | (0x2 << 62)
     return uuid.UUID(int=value)
+
+
+def named_arguments(function: Callable[..., object], args: Any, kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the arguments of a call of *function* by their names, which tell the secret ones."""
+    try:
+        return dict(inspect.signature(function).bind_partial(*args, **kwargs).arguments)
+    except (TypeError, ValueError):  # arguments that do not fit may be why it failed
+        return {"args": args, "kwargs": kwargs}
 
 
 def hour_of(moment: dt.datetime) -> dt.datetime:

@@ -7,13 +7,13 @@ Celery sends ``task_failure`` when retries are exhausted, never for ``Retry``,
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from celery import signals
 
 from error_tracking import conf, context
 from error_tracking.capture import ErrorCaptureService
+from error_tracking.utils import named_arguments
 
 OWN_TASKS = "error_tracking."
 
@@ -38,7 +38,7 @@ def capture_failure(
     name = str(getattr(sender, "name", ""))
     if exception is None or name.startswith(OWN_TASKS) or "celery" in conf.get_settings().DISABLE:
         return
-    if isinstance(exception, tuple(getattr(sender, "throws", None) or ())):
+    if issubclass(type(exception), tuple(getattr(sender, "throws", None) or ())):
         return
     ErrorCaptureService().capture_exception(
         context.current_request(),
@@ -50,11 +50,8 @@ def capture_failure(
 
 
 def _task_values(sender: Any, task_id: str, args: Any, kwargs: Any) -> dict[str, object]:  # noqa: ANN401
-    """Return what is known of the task; positional arguments by their names, which tell the secret ones."""
+    """Return what is known of the task."""
     request = sender.request
-    try:
-        arguments = dict(inspect.signature(sender.run).bind_partial(*(args or ()), **(kwargs or {})).arguments)
-    except TypeError:  # arguments that do not fit are why it failed
-        arguments = {"args": args, "kwargs": kwargs}
+    arguments = named_arguments(sender.run, args or (), kwargs or {})
     queue = (request.delivery_info or {}).get("routing_key", "")
     return {"id": task_id, "arguments": arguments, "queue": queue, "retries": request.retries}

@@ -1,8 +1,9 @@
 """
 Unhandled exceptions of management commands and scripts, through ``sys.excepthook``.
 
-``CommandError`` and ``SystemExit`` never come here: Django and Python end the
-process before. A mistake typed into a shell is not an error of the site.
+A ``CommandError`` is an answer to whoever typed the command, also with
+``--traceback``, where Django lets it out; ``SystemExit`` never comes here. A
+mistake typed into a shell is not an error of the site.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from django.core.management.base import CommandError
+
 from error_tracking import conf, context
 from error_tracking.capture import ErrorCaptureService
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-_MANAGERS = ("manage.py", "django-admin", "django-admin.py", "__main__.py")
+_MANAGERS = ("manage.py", "django-admin", "django-admin.py")
 _INTERACTIVE = ("shell", "shell_plus", "dbshell", "test")
 
 
@@ -37,10 +40,11 @@ def connect() -> None:
 def capture_failure(error: BaseException) -> None:
     """Capture what ends the process."""
     script, *arguments = [*sys.argv, ""] if len(sys.argv) < 2 else sys.argv  # noqa: PLR2004  a script and a command
-    is_command = Path(script).name in _MANAGERS
+    is_command = Path(script).name in _MANAGERS or Path(script).parts[-2:] == ("django", "__main__.py")
     name = arguments.pop(0) if is_command else Path(script).name
     is_typed = hasattr(sys, "ps1") or (is_command and name in _INTERACTIVE)
-    if is_typed or not isinstance(error, Exception) or "commands" in conf.get_settings().DISABLE:
+    is_answer = not issubclass(type(error), Exception) or issubclass(type(error), CommandError)
+    if is_typed or is_answer or "commands" in conf.get_settings().DISABLE:
         return
     _service.capture_exception(
         context.current_request(),

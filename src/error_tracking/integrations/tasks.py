@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.tasks.signals import task_finished, task_started  # type: ignore[imp
 
 from error_tracking import conf, context
 from error_tracking.capture import ErrorCaptureService
+from error_tracking.utils import named_arguments
 
 
 def connect() -> None:
@@ -24,13 +26,13 @@ def capture_failure(task_result: Any, **_kwargs: object) -> None:  # noqa: ANN40
     if error is None or task_result.status != TaskResultStatus.FAILED or "tasks" in conf.get_settings().DISABLE:
         return
     task = task_result.task
-    values = {
-        "name": task.module_path,
-        "id": str(task_result.id),
-        "arguments": {"args": task_result.args, "kwargs": task_result.kwargs},
-        "queue": task.queue_name,
-    }
-    request = context.current_request()
+
+    def more() -> dict[str, object]:
+        function = functools.partial(task.func, None) if getattr(task, "takes_context", False) else task.func
+        arguments = named_arguments(function, task_result.args, task_result.kwargs)
+        values = {"name": task.module_path, "id": str(task_result.id), "arguments": arguments, "queue": task.queue_name}
+        return {"task": values}
+
     ErrorCaptureService().capture_exception(
-        request, error, mechanism="django.tasks", where=f"task {task.module_path}", more=lambda: {"task": values}
+        context.current_request(), error, mechanism="django.tasks", where=f"task {task.module_path}", more=more
     )

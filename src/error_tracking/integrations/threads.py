@@ -23,12 +23,12 @@ def connect() -> None:
 
 def capture_failure(args: threading.ExceptHookArgs) -> None:
     """Capture what ended the thread, unless it is one of our own (FAULTS C29)."""
-    name = args.thread.name if args.thread is not None else ""
-    if not isinstance(args.exc_value, Exception) or name.startswith("error_tracking"):
+    name, error = args.thread.name if args.thread is not None else "", args.exc_value
+    if error is None or not issubclass(args.exc_type, Exception) or name.startswith("error_tracking"):
         return
     if "threads" not in conf.get_settings().DISABLE:
         request = context.current_request()
-        _service.capture_exception(request, args.exc_value, mechanism="thread", more=lambda: {"thread": {"name": name}})
+        _service.capture_exception(request, error, mechanism="thread", more=lambda: {"thread": {"name": name}})
 
 
 _service = ErrorCaptureService()
