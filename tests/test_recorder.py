@@ -29,7 +29,7 @@ from error_tracking.known import PublicState
 from error_tracking.models import ErrorGroup, ErrorLog, HourlyCount, HourlyTotal
 from error_tracking.models import Journal as JournalRow
 from error_tracking.recorder import budget as budgets
-from error_tracking.recorder import drain, store, writer
+from error_tracking.recorder import drain, outage, store, writer
 from error_tracking.recorder import intake as intakes
 from error_tracking.recorder import journal as journals
 from error_tracking.recorder import machine as machines
@@ -684,7 +684,7 @@ class TestWriter:
         self, writer_thread, monkeypatch, settings, swallowed
     ):
         settings.ADMINS = ADMINS
-        monkeypatch.setattr(writer, "MAIL_AFTER_SECONDS", 0.1)
+        monkeypatch.setattr(outage, "MAIL_AFTER_SECONDS", 0.1)
 
         def broken():
             raise RuntimeError("the gate is broken")
@@ -710,7 +710,7 @@ class TestWriter:
     def test_admins_get_one_mail_when_the_database_stays_away(self, writer_thread, settings, monkeypatch, swallowed):
         """FAULTS S17."""
         settings.ADMINS = ADMINS
-        monkeypatch.setattr(writer, "MAIL_AFTER_SECONDS", 0.2)
+        monkeypatch.setattr(outage, "MAIL_AFTER_SECONDS", 0.2)
         original, failing = store.store, [True]
 
         def away(items, **kwargs):

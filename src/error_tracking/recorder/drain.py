@@ -24,6 +24,8 @@ logger = logging.getLogger("error_tracking")
 
 YIELD_EVENTS = 10
 YIELD_COUNTS = 200
+# What a value makes of a statement: a poisoned event may fail in any converter on its way to a column.
+_UNFIT = (DatabaseError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 _CONTENTION = {"40001", "40P01", "55P03", "1205", "1213"}  # serialisation, deadlock, lock timeout
 
 
@@ -31,9 +33,10 @@ def write(journal: Journal, batch: Batch, *, is_patient: bool = True) -> bool:
     """
     Store *batch* of *journal*, split in halves until a poisoned event is alone.
 
-    That one is stored without its payload. An error that may pass is waited
-    for, but without patience only while the database does not answer. Returns
-    whether a group is new.
+    That one is stored without its payload, else only counted, else counted as
+    lost: nothing behind it waits for ever. An error that may pass is waited for,
+    but without patience only while the database does not answer. Returns whether
+    a group is new.
 
     Raises:
         StaleJournalError: Somebody else has moved the journal on.
@@ -47,21 +50,33 @@ def write(journal: Journal, batch: Batch, *, is_patient: bool = True) -> bool:
         is_new = storage.store(items, journal=journal, position=batch.position, lost=lost)
     except (StaleJournalError, InterfaceError):
         raise
-    except (DatabaseError, ValueError, TypeError) as error:
+    except _UNFIT as error:
         if is_contention(error) or (is_passing(error) and (is_patient or not _answers())):
             raise
-        records = batch.records
-        if len(records) > 1:
-            middle = len(records) // 2
-            first = write(journal, batch.part(records[:middle], is_last=False), is_patient=is_patient)
-            return write(journal, batch.part(records[middle:], is_last=True), is_patient=is_patient) or first
+        if len(batch.records) > 1:
+            middle = len(batch.records) // 2
+            first = write(journal, batch.part(batch.records[:middle], is_last=False), is_patient=is_patient)
+            return write(journal, batch.part(batch.records[middle:], is_last=True), is_patient=is_patient) or first
         logger.warning("an event is stored without its payload: error=%r", error)
-        bare = [item.bare() for item in items if isinstance(item, Event)]
-        lost += len(items) - len(bare)
-        is_new = storage.store(bare, journal=journal, position=batch.position, lost=lost)
+        is_new = _write_less(items, journal, batch.position, lost)
     journal.move_to(batch.position, offset=batch.offset)
     journal.lost -= noted
     return is_new
+
+
+def _write_less(items: list[Event | Fold], journal: Journal, position: int, lost: int) -> bool:
+    """Store what the database takes of the only item: an event bare, then what is counted of it, then nothing."""
+    attempts: list[list[Event | Fold]] = [[]]
+    for item in items:
+        if isinstance(item, Event):
+            attempts[:0] = [item.bare()], [Fold.of(item, item.event_id)]
+    for less in attempts:
+        try:
+            return storage.store(less, journal=journal, position=position, lost=lost + len(items) - len(less))
+        except _UNFIT as error:
+            if not less or is_contention(error) or (is_passing(error) and not _answers()):
+                raise
+    return False
 
 
 def _items(batch: Batch) -> tuple[list[Event | Fold], int]:

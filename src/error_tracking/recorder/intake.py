@@ -8,6 +8,7 @@ folded in memory and told. Touches no database.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -31,8 +32,7 @@ MEMORY_BOUND_BYTES = 8 * 1024 * 1024
 DISK_PAUSE_SECONDS = 30.0
 SPENT_BYTES = 1024 * 1024  # a drained file longer than this is deleted and a new one started
 RISK_KEYS = 10_000
-_NO_WRITE = "events wait in memory, the journal cannot be written: error=%r"
-_NO_JOURNAL = "events wait in memory, no journal can be made: error=%r"
+ADOPTED_AT_ONCE = 100
 _FULL = "%s: events are counted in memory only, and lost if this process dies"
 
 
@@ -124,8 +124,9 @@ class Intake:
                 count -= part
 
     def adopt(self) -> None:
-        """Take over the journals of processes that are gone."""
-        orphans = list(self.machine.orphans())
+        """Take over journals of processes that are gone: few at once, for each is an open file of the host's."""
+        room = ADOPTED_AT_ONCE - sum(journal.is_adopted for journal in self.journals)
+        orphans = list(itertools.islice(self.machine.orphans(), max(0, room)))
         with self._lock:
             self.journals[:0] = orphans
 
@@ -237,7 +238,7 @@ class Intake:
             if not self._folds:
                 self._untold.append((logging.ERROR, _FULL, "the journal is full"))
             elif key not in self._folds and len(self._folds) >= RISK_KEYS:
-                self.journals[-1].lost += 1
+                self._current().lost += 1  # the writer may have drained the last one since it was full
                 return
             first, count = self._folds.get(key, (fold, 0))
             self._folds[key] = first, count + fold.count

@@ -335,24 +335,21 @@ class Journal:
         if fcntl is None:
             return None
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW)
+        journal = None
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
                 msg = "not a regular file of this user"
-                raise ForeignJournalError(msg)  # noqa: TRY301  the descriptor is closed below
-            try:
+                raise ForeignJournalError(msg)
+            with contextlib.suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                storage = FileStorage(descriptor, path)
+                if storage.is_linked():  # else somebody has drained it since it was opened
+                    journal = cls(storage, identity, key=_key_in(storage.read(0, _HEADER.size), identity))
+        finally:
+            if journal is None:
                 os.close(descriptor)
-                return None
-            storage = FileStorage(descriptor, path)
-            if not storage.is_linked():  # somebody else has drained it since it was opened
-                os.close(descriptor)
-                return None
-            return cls(storage, identity, key=_key_in(storage.read(0, _HEADER.size), identity))
-        except (ForeignJournalError, ValueError):
-            os.close(descriptor)
-            raise
+        return journal
 
 
 def header(identity: str, key: uuid.UUID, *, version: int = FORMAT) -> bytes:

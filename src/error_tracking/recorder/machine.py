@@ -9,6 +9,7 @@ every process is its own leader. Touches no table.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -38,6 +39,7 @@ RENEW_FILE = "renew"
 LEADER_LOCK = "leader.lock"
 KNOWN_FILE = "known.json"
 STRAY_SECONDS = 3_600
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 def database_identity() -> str:
@@ -159,6 +161,8 @@ class Machine:
             try:
                 journal = Journal.adopt(path, self.identity)
             except (ForeignJournalError, OSError) as error:
+                if getattr(error, "errno", 0) in _PASSING:
+                    break
                 if path.exists() or path.is_symlink():
                     self._foreign.add(path.name)
                     logger.warning("a journal is left alone: name=%r reason=%r", path.name, error)

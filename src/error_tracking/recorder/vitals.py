@@ -71,9 +71,9 @@ def health() -> Health:
     lost = (rows.get("lost") or 0) + sum(journal.lost for journal in intake.journals)
     at_risk = max(rows.get("at_risk") or 0, intake.at_risk)
     failures = (rows.get("failures") or 0) + intake.swallowed
-    away = process.away_seconds()
+    away = process.outage.seconds()
     if away:
-        problems.append(f"Nothing could be stored for {away:.0f} s: {process.last_error}")
+        problems.append(f"Nothing could be stored for {away:.0f} s: {process.outage.reason}")
     if lost:
         problems.append(f"{lost} events were lost in the last 30 days: they were damaged on disk or had no room.")
     if at_risk:

@@ -18,7 +18,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from django.core.mail import mail_admins
 from django.core.signals import request_finished
 from django.db import connections
 
@@ -28,12 +27,14 @@ from error_tracking.models import ErrorLog
 from error_tracking.models import Journal as JournalRow
 from error_tracking.models.base import write_alias
 
-from .drain import is_contention, write
+from .drain import write
 from .intake import Intake
 from .journal import BATCH_COUNTS, BATCH_EVENTS, Journal
+from .outage import Outage
 
 logger = logging.getLogger("error_tracking")
 
+THREAD_NAME = "error_tracking.writer"
 FLUSH_INTERVAL_SECONDS = 0.5
 BUSY_TICK_SECONDS = 5.0
 QUIET_TICK_SECONDS = 60.0
@@ -42,10 +43,8 @@ MAX_BACK_OFF_SECONDS = 30.0
 EXIT_SECONDS = 3.0
 IDLE_CONNECTION_SECONDS = 10.0
 PATIENCE_ROUNDS = 8  # about half a minute of waiting for what may pass
-MAIL_AFTER_SECONDS = 60.0
 SQLITE_LOCK_SECONDS = 0.02  # how long we hold SQLite's lock, and wait for somebody else's
 FIRST_SHARE, SMALLEST_SHARE = 0.1, 0.025  # of a batch, on SQLite: 20 and 5 events
-CONTENTION_TOLD = 50
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +59,7 @@ class Writer:
 
         is_leader: Whether it looks after its machine.
 
-        failures: How many rounds have failed in a row.
+        outage: Since when nothing could be stored, and why.
 
     """
 
@@ -68,15 +67,14 @@ class Writer:
         """Start with no thread."""
         self.intake = Intake(self._on_append)
         self.is_started = self.is_leader = False
-        self.failures = 0
-        self.last_error = ""
+        self.outage = Outage()
         self._wake = threading.Condition(threading.RLock())
         self._round_lock = threading.Lock()
-        self._sleeps = self._wants_flush = self._is_stopping = self._has_mailed = False
+        self._sleeps = self._wants_flush = self._is_stopping = False
         self._has_stored = self._wants_tick = False
         self._is_idle = True
         self._thread: threading.Thread | None = None
-        self._away_since = self._used_at = self._ticked_at = 0.0
+        self._used_at = self._ticked_at = 0.0
         self._next_tick = self._swept_at = 0.0
         self._share = FIRST_SHARE
 
@@ -91,9 +89,9 @@ class Writer:
                 self.is_started = True
                 _stop_with_process()
             if not has_threads():
-                request_finished.connect(_work_after_request, dispatch_uid="error_tracking.writer")
+                request_finished.connect(_work_after_request, dispatch_uid=THREAD_NAME)
                 return
-            self._thread = threading.Thread(target=self._run, name="error_tracking.writer", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
             try:
                 self._thread.start()
             except RuntimeError:  # the interpreter is shutting down; stop() writes what waits
@@ -155,7 +153,7 @@ class Writer:
             self._work(is_stopping=is_stopping, is_flush=is_flush)
             connections[write_alias(ErrorLog)].close()
 
-        thread = threading.Thread(target=work, daemon=True)
+        thread = threading.Thread(target=work, name=THREAD_NAME, daemon=True)
         try:
             thread.start()
             thread.join(timeout)
@@ -189,16 +187,12 @@ class Writer:
                 if is_stopping:
                     return
 
-    def away_seconds(self) -> float:
-        """Return for how long nothing could be stored, 0 when that works."""
-        return time.monotonic() - self._away_since if self._away_since else 0.0
-
     def _until_tick(self) -> float:
         return max(0.0, self._next_tick - time.monotonic())
 
     def _delay(self) -> float:
         """Return how long to wait after a failure, doubling, with jitter so that writers do not try in step."""
-        longest: float = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2 ** min(self.failures, 10))
+        longest: float = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2 ** min(self.outage.failures, 10))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter, no secret
 
     def _work(self, *, is_stopping: bool = False, is_flush: bool = False) -> bool:
@@ -211,7 +205,7 @@ class Writer:
                 connection.close_if_unusable_or_obsolete()
                 self.intake.settle(is_last=is_stopping)
                 self._drain(is_stopping=is_stopping)
-                self._on_stored()
+                self.outage.end()
                 if not is_stopping and (is_flush or self._wants_tick or self._until_tick() == 0.0):
                     is_forced, self._wants_tick = is_flush or self._wants_tick, False
                     self._tick(is_forced=is_forced)
@@ -219,9 +213,9 @@ class Writer:
                     self._next_tick *= not self._wants_tick  # and what it made new is decided on at once
                 if is_stopping:
                     self._close_rows(alias, [each for each in self.intake.journals if not each.pending])
-                self.failures = 0
+                self.outage.failures = 0
             except Exception as error:  # noqa: BLE001  the guard of this thread: the next round tries again
-                self._on_failure(error)
+                self.outage.add(error, self.intake.pending)
                 connection.close()
                 return False
             now = time.monotonic()
@@ -257,7 +251,7 @@ class Writer:
                     journal.failures += self.intake.swallowed
                     self.intake.swallowed, journal.at_risk = 0, self.intake.at_risk
                 try:
-                    if write(journal, batch, is_patient=self.failures < PATIENCE_ROUNDS):
+                    if write(journal, batch, is_patient=self.outage.failures < PATIENCE_ROUNDS):
                         self._wants_tick = True  # a new error becomes a bug now, not when the leader looks
                     self._adapt(journal.locked_seconds, is_full=not batch.is_last)
                 except StaleJournalError:
@@ -304,44 +298,21 @@ class Writer:
         machine.write_known(known.snapshot())
         JournalRow.objects.beat([each.id for each in self.intake.journals if not each.is_adopted])
 
-    def _on_stored(self) -> None:
-        if self._has_mailed:
-            logger.warning("the database is back: seconds=%.0f", time.monotonic() - self._away_since)
-        self.last_error, self._away_since, self._has_mailed = "", 0.0, False
-
-    def _on_failure(self, error: Exception) -> None:
-        self.failures += 1
-        self.last_error = f"{type(error).__name__}: {error}"[:300]
-        now = time.monotonic()
-        self._away_since = self._away_since or now
-        if self.failures == (CONTENTION_TOLD if is_contention(error) else 1) or self.failures % 100 == 0:
-            logger.error("events wait: pending=%d failures=%d", self.intake.pending, self.failures, exc_info=error)
-        if now - self._away_since >= MAIL_AFTER_SECONDS and not self._has_mailed:
-            self._has_mailed = True
-            _tell_admins(self.last_error, self.intake.pending)
-
 
 def _be_polite(connection: Any) -> None:  # noqa: ANN401  stubs know no settings_dict
-    """Have our connection to SQLite never wait long for a lock, nor keep one while it waits for readers."""
-    if connection.vendor == "sqlite" and threading.current_thread().name == "error_tracking.writer":
+    """
+    Have our own thread's connection commit, and never wait long for SQLite's lock, nor keep it for readers.
+
+    With the host's AUTOCOMMIT off a transaction of ours would be a savepoint
+    that nobody commits (FAULTS S02).
+    """
+    if threading.current_thread().name == THREAD_NAME:
         settings = connection.settings_dict
-        if settings["OPTIONS"].get("timeout") != SQLITE_LOCK_SECONDS:
-            options = {**settings["OPTIONS"], "timeout": SQLITE_LOCK_SECONDS}
-            connection.settings_dict = {**settings, "OPTIONS": options}
-
-
-def _tell_admins(reason: str, pending: int) -> None:
-    """Send one mail without the database, the only way left to say that it is away."""
-    if conf.host("ADMINS") and not conf.host("DEBUG"):
-        text = (
-            f"Errors of this site have not been written to the database for {MAIL_AFTER_SECONDS:.0f} seconds.\n\n"
-            f"Server: {conf.get_settings().server_name}\nWaiting: {pending} events of one process\nReason: {reason}\n\n"
-            "Nothing is lost while the process runs, or its journal is on a disk that lasts. There is no second mail."
-        )
-        try:
-            mail_admins("error_tracking cannot reach its database", text)
-        except Exception as error:  # noqa: BLE001  a mail backend may be the project's own
-            logger.warning("the admins could not be told: error=%r", error)
+        waiting = {"timeout": SQLITE_LOCK_SECONDS} if connection.vendor == "sqlite" else {}
+        polite = {**settings, "AUTOCOMMIT": True, "OPTIONS": {**settings["OPTIONS"], **waiting}}
+        if polite != settings:
+            connection.close()
+            connection.settings_dict = polite
 
 
 def tick() -> None:

@@ -1,0 +1,76 @@
+"""
+For how long nothing could be stored, and who was told: the log, then once ADMINS, by mail.
+
+Touches no database, for that is what is away, and waits for no mail server.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from django.core.mail import mail_admins
+
+from error_tracking import conf
+
+from .drain import is_contention
+
+logger = logging.getLogger("error_tracking")
+
+MAIL_AFTER_SECONDS = 60.0
+CONTENTION_TOLD = 50
+
+
+class Outage:
+    """
+    What a writer knows of the rounds that have failed.
+
+    Attributes:
+        failures: How many rounds have failed in a row.
+
+        reason: Why nothing can be stored, empty when that works.
+
+    """
+
+    def __init__(self) -> None:
+        """Start with a database that works."""
+        self.failures = 0
+        self.reason = ""
+        self._since = 0.0
+        self._has_mailed = False
+
+    def seconds(self) -> float:
+        """Return for how long nothing could be stored, 0 when that works."""
+        return time.monotonic() - self._since if self._since else 0.0
+
+    def end(self) -> None:
+        """Note that everything could be stored."""
+        if self._has_mailed:
+            logger.warning("the database is back: seconds=%.0f", self.seconds())
+        self.reason, self._since, self._has_mailed = "", 0.0, False
+
+    def add(self, error: Exception, pending: int) -> None:
+        """Note that a round has failed with *error* while *pending* events wait."""
+        self.failures += 1
+        self.reason = f"{type(error).__name__}: {error}"[:300]
+        self._since = self._since or time.monotonic()
+        if self.failures == (CONTENTION_TOLD if is_contention(error) else 1) or self.failures % 100 == 0:
+            logger.error("events wait: pending=%d failures=%d", pending, self.failures, exc_info=error)
+        if self.seconds() >= MAIL_AFTER_SECONDS and not self._has_mailed:
+            self._has_mailed = True
+            if conf.host("ADMINS") and not conf.host("DEBUG"):
+                # A thread of its own: a mail server that never answers would stop the writer for ever.
+                threading.Thread(target=_tell_admins, args=(self.reason, pending), daemon=True).start()
+
+
+def _tell_admins(reason: str, pending: int) -> None:
+    text = (
+        f"Errors of this site have not been written to the database for {MAIL_AFTER_SECONDS:.0f} seconds.\n\n"
+        f"Server: {conf.get_settings().server_name}\nWaiting: {pending} events of one process\nReason: {reason}\n\n"
+        "Nothing is lost while the process runs, or its journal is on a disk that lasts. There is no second mail."
+    )
+    try:
+        mail_admins("error_tracking cannot reach its database", text)
+    except Exception as error:  # noqa: BLE001  a mail backend may be the project's own
+        logger.warning("the admins could not be told: error=%r", error)

@@ -1,0 +1,192 @@
+"""What hurts once in a while: descriptors, a foreign connection, a mail that hangs, an event nothing is made of."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from django.db import DataError, connections
+
+from error_tracking import recorder
+from error_tracking.events import Event, Fold
+from error_tracking.models import ErrorGroup, ErrorLog
+from error_tracking.models import Journal as JournalRow
+from error_tracking.recorder import drain, outage, records, store
+from error_tracking.recorder import intake as intakes
+from error_tracking.recorder import journal as journals
+from error_tracking.recorder import machine as machines
+from error_tracking.recorder.journal import COUNT, EVENT, Journal
+from error_tracking.recorder.machine import Machine
+from tests.factories import make_event
+from tests.test_pipeline import assert_counted, memory_journal
+from tests.test_recorder import ADMINS, IDENTITY, left_by_a_dead_process
+
+
+def descriptors():
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+class TestDescriptors:
+    def test_file_system_without_locks_costs_none(self, tmp_path, monkeypatch):
+        path = left_by_a_dead_process(tmp_path, b"a")
+
+        def no_locks(*_args):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+        monkeypatch.setattr(journals.fcntl, "flock", no_locks)
+        before = descriptors()
+        with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
+            Journal.adopt(path, IDENTITY)
+        with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
+            Journal.create(tmp_path, IDENTITY)
+        assert descriptors() == before
+
+    def test_few_of_many_journals_are_adopted_at_once(self, configure, tmp_path, monkeypatch):
+        """Workers that died every second for an hour, while the database was away, leave too many files to open."""
+        configure(JOURNAL_DIR=tmp_path)
+        monkeypatch.setattr(intakes, "ADOPTED_AT_ONCE", 3)
+        intake = intakes.Intake(lambda: None)
+        for _ in range(5):
+            left_by_a_dead_process(intake.machine.directory, b"a", identity=intake.machine.identity)
+        intake.adopt()
+        assert len(intake.journals) == 3
+        intake.adopt()
+        assert len(intake.journals) == 3
+        for journal in intake.journals:
+            journal.move_to(journal.appended)
+        intake.tidy()
+        intake.adopt()
+        assert len(intake.journals) == 2
+        intake.close()
+
+    def test_process_that_has_no_descriptor_left_adopts_later(self, configure, tmp_path, monkeypatch, caplog):
+        configure(JOURNAL_DIR=tmp_path)
+        machine = Machine()
+        left_by_a_dead_process(machine.directory, b"a", identity=machine.identity)
+
+        def exhausted(*_args, **_kwargs):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(machines.Journal, "adopt", exhausted)
+            assert list(machine.orphans()) == []
+        [orphan] = machine.orphans()
+        orphan.storage.close(unlink=True)
+        assert "left alone" not in caplog.text
+
+
+def test_event_that_memory_has_no_room_for_is_counted_where_no_journal_is_left(
+    configure, tmp_path, monkeypatch, swallowed
+):
+    """The writer may drain and delete the last one between the look at the room and the count."""
+    configure(JOURNAL_DIR=tmp_path)
+    monkeypatch.setattr(intakes, "RISK_KEYS", 1)
+    intake = intakes.Intake(lambda: None)
+    monkeypatch.setattr(intake, "fill", lambda: 1.0)
+    for number in range(3):
+        intake.submit(make_event(fingerprint=f"{number:032d}"))
+    assert (intake.at_risk, sum(journal.lost for journal in intake.journals)) == (1, 2)
+    intake.close()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestPoison:
+    """FAULTS B04: whatever an event is made of, it is counted, and nothing behind it waits."""
+
+    def stored(self, monkeypatch, is_poison, error=None):
+        original = store.store
+
+        def picky(items, **kwargs):
+            if any(is_poison(item) for item in items):
+                raise error or DataError("cannot take it")
+            return original(items, **kwargs)
+
+        monkeypatch.setattr(store, "store", picky)
+        journal = memory_journal()
+        events = [make_event(url="https://example.com/\x00" if number == 1 else "") for number in range(4)]
+        for event in events:
+            journal.append(EVENT, records.to_bytes(event))
+        drain.write(journal, journal.read())
+        assert journal.pending == 0
+        return events[1]
+
+    def test_event_that_is_poisoned_without_its_payload_too_is_counted_bare(self, monkeypatch, caplog):
+        event = self.stored(monkeypatch, lambda item: isinstance(item, Event) and item.url)
+        assert_counted(4)
+        log = ErrorLog.objects.get(reference=event.reference)
+        assert (log.full_url, log.fingerprint) == ("", event.fingerprint)
+        assert "stored without its payload" in caplog.text
+        assert JournalRow.objects.get().lost == 0
+
+    def test_event_that_cannot_even_be_counted_is_counted_as_lost(self, monkeypatch):
+        poisoned = []
+
+        def is_poison(item):
+            poisoned.extend([item.event_id] * bool(isinstance(item, Event) and item.url))
+            return item.event_id in poisoned
+
+        self.stored(monkeypatch, is_poison)
+        assert_counted(3)
+        assert JournalRow.objects.get().lost == 1
+
+    @pytest.mark.parametrize("error", [OverflowError("too large"), AttributeError("no text"), LookupError("level")])
+    def test_value_that_a_column_stumbles_over_is_poison_too(self, monkeypatch, error):
+        self.stored(monkeypatch, lambda item: isinstance(item, Event) and item.url, error)
+        assert_counted(4)
+
+    def test_user_that_no_column_can_hold_costs_its_payload_only(self):
+        journal = memory_journal()
+        for number in range(3):
+            event = make_event(user_id="9" * 30 if number == 1 else "1")
+            journal.append(EVENT, records.to_bytes(event))
+        drain.write(journal, journal.read())
+        assert_counted(3)
+
+    def test_time_that_is_none_is_counted_as_lost(self):
+        journal = memory_journal()
+        journal.append(EVENT, records.to_bytes(make_event(timestamp=1e20)))
+        journal.append(COUNT, Fold.of(make_event(), make_event().event_id).to_bytes())
+        drain.write(journal, journal.read())
+        assert (ErrorGroup.objects.get().times_seen, JournalRow.objects.get().lost) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWriter:
+    @pytest.mark.parametrize("has_thread", [True, False])
+    def test_host_that_commits_itself_loses_nothing(self, writer_thread, monkeypatch, has_thread):
+        """FAULTS S02: with AUTOCOMMIT off a transaction of ours would be a savepoint that nobody commits."""
+        monkeypatch.setitem(connections.settings["default"], "AUTOCOMMIT", False)
+        if not has_thread:
+            monkeypatch.setattr(writer_thread, "start", lambda: None)
+            writer_thread.is_started = True
+        recorder.submit(make_event())
+        assert recorder.flush(10)
+        monkeypatch.undo()
+        assert_counted(1)
+
+    def test_mail_server_that_never_answers_stops_nothing(self, writer_thread, settings, monkeypatch, swallowed):
+        """FAULTS S17: the mail is sent while the database is away, by nobody who has to store."""
+        settings.ADMINS = ADMINS
+        monkeypatch.setattr(outage, "MAIL_AFTER_SECONDS", 0.1)
+        hangs, is_asked = threading.Event(), threading.Event()
+        monkeypatch.setattr(outage, "mail_admins", lambda *_: is_asked.set() or hangs.wait(20))
+        original, failing = store.store, [True]
+
+        def away(items, **kwargs):
+            if failing[0]:
+                raise store.transaction.get_connection().Database.OperationalError("server closed the connection")
+            return original(items, **kwargs)
+
+        monkeypatch.setattr(store, "store", away)
+        recorder.submit(make_event())
+        assert is_asked.wait(10)
+        failing[0] = False
+        start = time.monotonic()
+        assert recorder.flush(10)
+        assert time.monotonic() - start < 8
+        hangs.set()
+        assert_counted(1)
