@@ -7,15 +7,22 @@ import json
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db.models import CharField, JSONField, TextField
 from django.utils import timezone
 
 from error_tracking import erasure, retention
-from error_tracking.models import ErrorGroup, ErrorLog, GroupClient, HourlyCount, KnownBug
+from error_tracking.models import Activity, ErrorGroup, ErrorLog, Filing, GroupClient, HourlyCount, KnownBug
 from error_tracking.recorder import store
 from error_tracking.request_context import client_hash_of
 
 from .factories import make_event
+
+MACHINES = """
+reference fingerprint mechanism method error_type exception_type level tracker url version name hash bug_id file_name
+github_issue_url release first_release last_release resolved_in_release environment server_name verdict_reason
+"""
 
 pytestmark = pytest.mark.django_db
 DAY = 86_400
@@ -191,6 +198,35 @@ class TestErase:
             GroupClient.objects.create(group=ann.group, day=today, hash=value)
         run("error_tracking_erase", "--user", "7")
         assert list(GroupClient.objects.values_list("hash", flat=True)) == ["0" * 16]
+
+    def test_every_text_column_is_either_searched_or_written_by_machines_only(self):
+        machines = set(MACHINES.split())
+        for model in apps.get_app_config("error_tracking").get_models():
+            if model._meta.proxy:
+                continue
+            texts = {
+                field.name
+                for field in model._meta.concrete_fields
+                if isinstance(field, (CharField, TextField)) and not field.choices
+            }
+            assert texts - {*machines, *erasure.COLUMNS.get(model, ())} == set(), model
+        jsons = {field.name for field in ErrorLog._meta.concrete_fields if isinstance(field, JSONField)}
+        assert jsons == set(erasure.JSON_COLUMNS)
+
+    def test_a_word_planted_in_every_searched_column_goes(self):
+        log, bug = stored(), KnownBug.objects.create(title="x")
+        rows = {ErrorLog: log, ErrorGroup: log.group, KnownBug: bug}
+        rows[Activity] = Activity.objects.create(bug=bug)
+        rows[Filing] = Filing.objects.create(bug=bug, tracker="x")
+        word = "ann@x.org"
+        for model, row in rows.items():
+            model.objects.filter(pk=row.pk).update(**dict.fromkeys(erasure.COLUMNS[model], word))
+        ErrorLog.objects.update(
+            request_data={word: 1}, context={"a": [word]}, stacktrace=[{"frames": [{"context_line": word}]}]
+        )
+        run("error_tracking_erase", "--email", word)
+        for model in rows:
+            assert word not in json.dumps(list(model.objects.values()), default=str)
 
     def test_deleted_bugs_are_reached(self):
         bug = KnownBug.objects.create(title="ann@example.org")
