@@ -299,6 +299,10 @@ def _capture_response(
 ) -> Event | None:
     """Capture a response; a 4xx with an exception behind it is still an answer, not a crash."""
     reason = clean_line(request.__dict__.get(CSRF_FLAG, ""), 300)
+    if is_gone := is_gone or noise.is_unread(request, reason):
+        status, reason = noise.CLIENT_CLOSED_REQUEST, ""
+        if is_excluded(request, status):
+            return None
     kind = CSRF if reason and status == 403 else CLIENT_ERROR if status < 500 else SERVER_ERROR  # noqa: PLR2004
     route = route_for(request)
     what = "CSRF failure" if kind == CSRF else f"HTTP {status}"
@@ -332,9 +336,7 @@ def _capture_exception(  # noqa: PLR0913  keywords, each said in the docstring
     **extra: object,
 ) -> Event | None:
     if request is not None and noise.is_disconnect(exception):
-        if is_excluded(request, noise.CLIENT_CLOSED_REQUEST):
-            return None
-        return _capture_response(request, noise.CLIENT_CLOSED_REQUEST, exception, is_gone=True)
+        return _capture_response(request, status_code, exception, is_gone=True)
     if context.is_marked(exception, is_direct=extra.get("mechanism") == "api"):
         return context.event_of(exception)
     route = route_for(request) if request is not None else clean_line(where, 200)

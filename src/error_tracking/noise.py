@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import DisallowedHost, RequestAborted
 from django.http import UnreadablePostError
+from django.middleware.csrf import REASON_CSRF_TOKEN_MISSING
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -51,6 +52,11 @@ def noise_of(request: HttpRequest, status_code: int, route: str = "") -> str:
 def is_disconnect(exception: BaseException | None) -> bool:
     """Return whether *exception* only says that the client went away while it sent its request."""
     return issubclass(type(exception), (UnreadablePostError, RequestAborted))
+
+
+def is_unread(request: HttpRequest, csrf_reason: str) -> bool:
+    """Return whether a CSRF failure only says that the client went away while it sent its form, as Django takes it."""
+    return csrf_reason == REASON_CSRF_TOKEN_MISSING and request.method == "POST" and "_post" not in request.__dict__
 
 
 def is_scanner_path(path: str, route: str = "") -> bool:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import socket
+import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -70,10 +75,73 @@ def test_commands_scripts_and_threads_that_die_are_captured(tmp_path):
     assert kinds == ["ArithmeticError", "DeserializationError", "OSError"]
 
 
-def test_a_threaded_server_keeps_what_requests_tell_apart(tmp_path):
-    """Tags of one request never reach another on the same thread."""
-    with database("sqlite", tmp_path) as environment, Site(tmp_path, environment) as site:
-        for _ in range(4):
-            site.get("/crash/")
-        state = site.probe("wait", 4, 30)
-        assert state["logs"] == 4
+class Server(Site):
+    """A site behind one of the servers that people use."""
+
+    def __init__(self, folder, environment, *command):
+        super().__init__(folder, environment)
+        self.environment["DJANGO_SETTINGS_MODULE"] = "tests.integration.sources_settings"
+        self.server = [part.format(port=self.port) for part in command]
+
+    def __enter__(self):
+        self.command("-m", "django", "migrate", "-v0")
+        self._start("web.log", "-m", *self.server)
+        self._await(lambda: self.get("/fine/")[0] == 200, "the site")
+        return self
+
+
+GUNICORN = ["gunicorn", "--bind=127.0.0.1:{port}"]
+UVICORN = ["uvicorn", "--port={port}", "--lifespan=off"]
+WSGI, ASGI = "tests.integration.wsgi:application", "tests.integration.asgi:application"
+SERVERS = {
+    "gunicorn sync": [*GUNICORN, "--workers=2", WSGI],
+    "gunicorn gthread": [*GUNICORN, "--workers=1", "--threads=8", WSGI],
+    "gunicorn preload": [*GUNICORN, "--workers=2", "--threads=2", "--preload", WSGI],
+    "uvicorn": [*UVICORN, ASGI],
+}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_captures_each_failure_once_and_keeps_requests_apart(tmp_path, name):
+    """FAULTS C01, C05, C18: views sync and async, a body that fails half-way, threads, clients that go away."""
+    with database("sqlite", tmp_path) as environment, Server(tmp_path, environment, *SERVERS[name]) as site:
+        with ThreadPoolExecutor(8) as pool:
+            urls = [f"/tagged{kind}/{number}/" for kind in ("", "-async") for number in range(8)]
+            assert {status for status, _ in pool.map(site.get, urls)} == {500}
+        with pytest.raises((OSError, http.client.HTTPException)):
+            site.get("/streamed/")
+        assert site.get("/thread/") == (200, "started")
+        assert site.get("/pool/")[0] == 500
+        hang_up(site.port, b"GET /slow/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", reads=200_000)
+        hang_up(site.port, b"POST /body/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\nabc")
+        state = site.probe("wait", 19, 40)
+        told = site.command("-c", TOLD)
+    crashes = {group["title"].partition(" ")[0]: group["times_seen"] for group in state["groups"]}
+    crashes.pop("Clients", None)  # one that went away is counted where the server tells the view so
+    assert crashes.pop("ValueError") in {8, 16}
+    assert crashes == {"LookupError": 1, "ArithmeticError": 1, "KeyError": 1}
+    assert json.loads(told) == []
+
+
+TOLD = """
+import json
+import django
+django.setup()
+from error_tracking.models import ErrorLog
+wrong = []
+for log in ErrorLog.objects.filter(exception_type="ValueError"):
+    number = log.full_url.rstrip("/").rpartition("/")[2]
+    told = log.context.get("tags"), [crumb["message"] for crumb in log.context.get("breadcrumbs", ())]
+    if told != ({"number": number}, [f"number {number}"]):
+        wrong.append((log.full_url, told))
+print(json.dumps(wrong))
+"""
+
+
+def hang_up(port, data, reads=0):
+    """Send *data*, read a little, and go away without a good-bye."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(data)
+        while reads > 0:
+            reads -= len(client.recv(65_536)) or reads
