@@ -6,9 +6,11 @@ Touches no database, for that is what is away, and waits for no mail server.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from django.core.mail import mail_admins
 
@@ -16,44 +18,64 @@ from error_tracking import conf
 
 from .drain import is_contention
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 logger = logging.getLogger("error_tracking")
 
 MAIL_AFTER_SECONDS = 60.0
 CONTENTION_TOLD = 50
+STANDSTILL_SECONDS = 60.0  # pruning and a slow gate take seconds
 
 
 class Outage:
     """
-    What a writer knows of the rounds that have failed.
+    What a writer knows of the rounds that have failed, or stand still.
 
     Attributes:
         failures: How many rounds have failed in a row.
-
-        reason: Why nothing can be stored, empty when that works.
 
     """
 
     def __init__(self) -> None:
         """Start with a database that works."""
         self.failures = 0
-        self.reason = ""
-        self._since = 0.0
+        self._reason = ""
+        self._since = self._begun_at = 0.0
         self._has_mailed = False
 
     def seconds(self) -> float:
         """Return for how long nothing could be stored, 0 when that works."""
-        return time.monotonic() - self._since if self._since else 0.0
+        start = self._since or (self._begun_at if self._stands_still() else 0.0)
+        return time.monotonic() - start if start else 0.0
+
+    @property
+    def reason(self) -> str:
+        """Return why nothing can be stored, empty when that works."""
+        return self._reason or ("the database gives no answer" if self._stands_still() else "")
+
+    def _stands_still(self) -> bool:
+        return self._begun_at > 0 and time.monotonic() - self._begun_at > STANDSTILL_SECONDS
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch a round, which may never end: a connection may be gone without a word."""
+        self._begun_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._begun_at = 0.0
 
     def end(self) -> None:
         """Note that everything could be stored."""
         if self._has_mailed:
             logger.warning("the database is back: seconds=%.0f", self.seconds())
-        self.reason, self._since, self._has_mailed = "", 0.0, False
+        self._reason, self._since, self._has_mailed = "", 0.0, False
 
     def add(self, error: Exception, pending: int) -> None:
         """Note that a round has failed with *error* while *pending* events wait."""
         self.failures += 1
-        self.reason = f"{type(error).__name__}: {error}"[:300]
+        self._reason = f"{type(error).__name__}: {error}"[:300]
         self._since = self._since or time.monotonic()
         if self.failures == (CONTENTION_TOLD if is_contention(error) else 1) or self.failures % 100 == 0:
             logger.error("events wait: pending=%d failures=%d", pending, self.failures, exc_info=error)
@@ -61,7 +83,8 @@ class Outage:
             self._has_mailed = True
             if conf.host("ADMINS") and not conf.host("DEBUG"):
                 # A thread of its own: a mail server that never answers would stop the writer for ever.
-                threading.Thread(target=_tell_admins, args=(self.reason, pending), daemon=True).start()
+                with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
+                    threading.Thread(target=_tell_admins, args=(self._reason, pending), daemon=True).start()
 
 
 def _tell_admins(reason: str, pending: int) -> None:

@@ -43,6 +43,7 @@ MAX_BACK_OFF_SECONDS = 30.0
 EXIT_SECONDS = 3.0
 IDLE_CONNECTION_SECONDS = 10.0
 PATIENCE_ROUNDS = 8  # about half a minute of waiting for what may pass
+CONNECT_SECONDS = 10  # psycopg by itself waits for ever (FAULTS S17)
 SQLITE_LOCK_SECONDS = 0.02  # how long we hold SQLite's lock, and wait for somebody else's
 FIRST_SHARE, SMALLEST_SHARE = 0.1, 0.025  # of a batch, on SQLite: 20 and 5 events
 
@@ -197,7 +198,7 @@ class Writer:
 
     def _work(self, *, is_stopping: bool = False, is_flush: bool = False) -> bool:
         """Do one round; return False when the database is away."""
-        with self._round_lock:
+        with self._round_lock, self.outage.watched():
             alias = write_alias(ErrorLog)
             connection = connections[alias]
             try:
@@ -301,15 +302,17 @@ class Writer:
 
 def _be_polite(connection: Any) -> None:  # noqa: ANN401  stubs know no settings_dict
     """
-    Have our own thread's connection commit, and never wait long for SQLite's lock, nor keep it for readers.
+    Have our own thread's connection commit, and never wait long for a silent server or for SQLite's lock.
 
     With the host's AUTOCOMMIT off a transaction of ours would be a savepoint
     that nobody commits (FAULTS S02).
     """
     if threading.current_thread().name == THREAD_NAME:
         settings = connection.settings_dict
-        waiting = {"timeout": SQLITE_LOCK_SECONDS} if connection.vendor == "sqlite" else {}
-        polite = {**settings, "AUTOCOMMIT": True, "OPTIONS": {**settings["OPTIONS"], **waiting}}
+        options = {"connect_timeout": CONNECT_SECONDS, **settings["OPTIONS"]}
+        if connection.vendor == "sqlite":
+            options = {**settings["OPTIONS"], "timeout": SQLITE_LOCK_SECONDS}
+        polite = {**settings, "AUTOCOMMIT": True, "OPTIONS": options}
         if polite != settings:
             connection.close()
             connection.settings_dict = polite
