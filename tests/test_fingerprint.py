@@ -55,6 +55,16 @@ def test_recursion_counts_once():
     assert of(frames=deep) == of(frames=(other, FRAME))
 
 
+def test_a_comprehension_is_the_function_around_it():
+    """Up to Python 3.11 it has a frame of its own, from 3.12 on it has none (PEP 709)."""
+    for around in ("pay", "Till.pay", "pay.<locals>.each"):
+        for kind in ("list", "dict", "set"):
+            inner = dataclasses.replace(FRAME, function=f"{around}.<locals>.<{kind}comp>")
+            outer = dataclasses.replace(FRAME, function=around, context_line="return [")
+            assert of(frames=(outer, inner)) == with_frame(function=around)
+    assert with_frame(function="pay.<locals>.<lambda>") != with_frame(function="pay")
+
+
 def test_without_in_app_frames_route_and_normalised_message_count():
     bare = {"frames": ()}
     assert of(**bare, message="user 17 not found") == of(**bare, message="user 18 not found")

@@ -47,6 +47,7 @@ _TEXT_RULES = (
 )
 
 _GENERATED = re.compile(r"0x[0-9a-f]{4,}|(?=[0-9a-f]{0,40}\d)[0-9a-f]{8,40}|\d{4,40}", re.IGNORECASE)
+_COMPREHENSION = re.compile(r"(?:\.<locals>)?\.<(?:list|dict|set)comp>")
 _WRAPPERS = (
     "wrapper inner wrapped wrap decorated decorator inner_func inner_function wrapped_view wrapper_func",
     "_wrapper _inner _wrapped _decorated _wrapped_view _wrapper_view decorated_function wrapped_function",
@@ -160,8 +161,12 @@ def fingerprint_for_exception(info: ExceptionInfo, route: str, members: Sequence
 
 
 def stable_name(name: str) -> str:
-    """Return the *name* of a class or function without what differs each time it is generated."""
-    return _GENERATED.sub("{generated}", name)
+    """
+    Return the *name* of a class or function without what differs each time it is generated.
+
+    A comprehension has the name of what is around it, in which it runs from Python 3.12 on (PEP 709).
+    """
+    return _GENERATED.sub("{generated}", _COMPREHENSION.sub("", name))
 
 
 def _is_wrapper(function: str) -> bool:

@@ -340,6 +340,8 @@ def _frame(frame: FrameType, lineno: int, reader: Reader, *, is_outline: bool) -
 def _place(path: str, module: str, function: str, rules: tuple[str, ...]) -> tuple[str, str, str, str, bool]:
     """Return file name, path, module, function and whether it is in-app: the same for every error that passes."""
     in_app = is_in_app(path, module, rules) and module.partition(".")[0] != "error_tracking"
+    if "/" in module or "\\" in module:  # a Jinja template's is its file, wherever that lies
+        module = "/".join(path.replace("\\", "/").split("/")[-2:])
     texts = (_short(path, module), path, module, function)
     return (*(clean_line(text, LINE_CHARS) for text in texts), in_app)  # type: ignore[return-value]
 

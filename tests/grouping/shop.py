@@ -9,6 +9,7 @@ apart.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import functools
 import io
@@ -695,3 +696,287 @@ def redirect_link(name):
     from django.urls import reverse
 
     return resolve_url(reverse(name))
+
+
+# --- hard ones: one function with two bugs, one helper under two callers, generated code
+
+
+def open_till(number, drawer):
+    if number < 0:
+        raise LookupError("no such till")
+    if drawer < 0:
+        raise LookupError("no such drawer")
+
+
+@bug("two in one", (-1, 1), (-7, 2))
+def no_till(number, drawer):
+    return open_till(number, drawer)
+
+
+@bug("two in one", (1, -1), (2, -9))
+def no_drawer(number, drawer):
+    return open_till(number, drawer)
+
+
+@bug("comprehension", ([1, 0],), ([3, 2, 0],))
+def shares(counts):
+    return [10 / count for count in counts]
+
+
+@bug("comprehension", ([1, 0],), ([5, 0],))
+def named_shares(counts):
+    return {
+        count: 10 / count
+        for count in counts
+    }  # fmt: skip
+
+
+@bug("comprehension", ([1, 0],), ([2, 0],))
+def lazy_shares(counts):
+    return sum(10 / count for count in counts)
+
+
+@bug("comprehension", ([1, None],), ([None],))
+def nested_shares(counts):
+    return [[abs(count) for count in [each]] for each in counts]
+
+
+class Shelf:
+    """A class whose subclasses inherit what fails."""
+
+    def take(self, count):
+        raise IndexError(f"{count} is too many for {type(self).__name__}")
+
+
+class TopShelf(Shelf):
+    """Fails where its parent does."""
+
+
+@bug("inherited", (Shelf, 3), (TopShelf, 5))
+def take_from_shelf(kind, count):
+    return kind().take(count)
+
+
+@bug("inherited", (Shelf, 3), (type("Shelf_17331", (Shelf,), {}), 5))
+def take_from_any(kind, count):
+    return Shelf.take(kind(), count)
+
+
+def jinja_page(name, **values):
+    from pathlib import Path
+
+    import jinja2
+
+    folder = Path(__file__).parent / "templates"
+    loader = jinja2.FileSystemLoader(folder)
+    return jinja2.Environment(loader=loader).get_template(name).render(**values)
+
+
+@bug("jinja file", (1,), (2,))
+def jinja_first(total):
+    return jinja_page("jinja/first.txt", total=total, count=0)
+
+
+@bug("jinja file", (1,), (2,))
+def jinja_second(total):
+    return jinja_page("jinja/second.txt", total=total, count=0)
+
+
+def jinja_any(name, total):
+    return jinja_page(name, total=total, count=0)
+
+
+@bug("jinja file", ("jinja/first.txt", 1), ("jinja/first.txt", 2))
+def jinja_by_name(name, total):
+    return jinja_any(name, total)
+
+
+@bug("jinja file", ("jinja/second.txt", 1), ("jinja/second.txt", 2))
+def jinja_by_other_name(name, total):
+    return jinja_any(name, total)
+
+
+def generated(name, body):
+    """Make a function as an attribute library does, from text."""
+    values = {}
+    exec(compile(f"def {name}(x):\n    return {body}", f"<generated {name}>", "exec"), values)
+    return values[name]
+
+
+@bug("exec", (generated("init_a1b2c3d4", "x.size"), 1), (generated("init_ffee0011", "x.size"), 2))
+def call_generated(function, value):
+    return function(value)
+
+
+@bug("exec", (generated("init", "x.weight"), 1), (generated("init", "x.weight"), 2))
+def weigh_generated(function, value):
+    return function(value)
+
+
+@contextlib.contextmanager
+def opened(number):
+    if number < 0:
+        raise OSError("shut")
+    yield number
+
+
+@bug("context", (1,), (2,))
+def fails_inside(number):
+    with opened(number):
+        raise OSError("shut")
+
+
+@bug("context", (-1,), (-2,))
+def fails_at_opening(number):
+    with opened(number):
+        return number
+
+
+@functools.singledispatch
+def pack(thing):
+    raise NotImplementedError(f"cannot pack {thing!r}")
+
+
+@pack.register
+def _(thing: int):
+    raise NotImplementedError(f"cannot pack {thing!r}")
+
+
+@bug("dispatch", ("a",), (1.5,))
+def pack_any(thing):
+    return pack(thing)
+
+
+@bug("dispatch", (1,), (22,))
+def pack_number(thing):
+    return pack(thing)
+
+
+async def first_of(delay):
+    await asyncio.sleep(0)
+    raise TimeoutError(f"after {delay} s")
+
+
+@bug("async", (0.1,), (0.25,))
+def gathered(delay):
+    async def main():
+        await asyncio.gather(first_of(delay), asyncio.sleep(0))
+
+    asyncio.run(main())
+
+
+@bug("async", (0.1,), (0.2,))
+def waited_for(delay):
+    async def main():
+        await asyncio.wait_for(first_of(delay), 5)
+
+    asyncio.run(main())
+
+
+@bug("form", ({"age": "x"},), ({"age": "-"},))
+def form_clean(data):
+    from django import forms
+
+    class Form(forms.Form):
+        age = forms.CharField()
+
+        def clean_age(self):
+            return int(self.cleaned_data["age"])
+
+    return Form(data).is_valid()
+
+
+@bug("form", ({"size": "x"},), ({"size": "+-"},))
+def form_size(data):
+    from django import forms
+
+    class Form(forms.Form):
+        size = forms.CharField()
+
+        def clean_size(self):
+            return int(self.cleaned_data["size"])
+
+    return Form(data).is_valid()
+
+
+@bug("celery task", (1,), (2,))
+def eager_task(number):
+    return run_eagerly("shop.pay", number)
+
+
+@bug("celery task", (1,), (2,))
+def eager_refund(number):
+    return run_eagerly("shop.refund", number)
+
+
+def run_eagerly(name, number):
+    from celery import Celery
+
+    app = Celery("shop", set_as_current=False)
+    app.conf.task_always_eager = app.conf.task_eager_propagates = True
+
+    @app.task(name=name)
+    def task(value):
+        return pay_or_refund[name](value)
+
+    return task.delay(number)
+
+
+def pay(value):
+    raise PaymentError(f"not paid: {value}")
+
+
+def refund(value):
+    raise PaymentError(f"not refunded: {value}")
+
+
+pay_or_refund = {"shop.pay": pay, "shop.refund": refund}
+
+
+# --- one line of one function, and yet two bugs: told apart by what the database, the template or the group says
+
+
+def same_line(family, function, **bugs):
+    """Note several bugs of one function, each with the arguments that meet it."""
+    for name, rows in bugs.items():
+        BUGS.append((family, name, function, rows))
+
+
+def save_permission(number, **changes):
+    from django.contrib.auth.models import Permission
+
+    values = {"name": f"n{number}", "codename": f"c{number}", "content_type_id": 1, **changes}
+    for _ in range(2):
+        save(Permission, **values)
+
+
+same_line(
+    "one constraint of many",
+    lambda number, changes: save_permission(number, **changes),
+    unique_permission=((11, {}), (12, {})),
+    permission_without_name=((13, {"name": None}), (14, {"name": None})),
+    permission_without_type=((15, {"content_type_id": None}), (16, {"content_type_id": None})),
+    permission_without_code=((17, {"codename": None}), (18, {"codename": None})),
+)
+
+same_line(
+    "one template of many",
+    lambda name, values: page(name, {"number": 3, "how": "x", **values}),
+    first_template=(("first.html", {"number": "a"}), ("first.html", {"number": "b"})),
+    other_node_of_first=(("first.html", {"is_long": True, "how": "a"}), ("first.html", {"is_long": True, "how": "b"})),
+    second_template=(("second.html", {"number": "a"}), ("second.html", {"number": "b"})),
+)
+
+same_line(
+    "one template language of two",
+    lambda name, total: jinja_page(name, total=total, count=0),
+    first_text=(("jinja/first.txt", 1), ("jinja/first.txt", 2)),
+    second_text=(("jinja/second.txt", 1), ("jinja/second.txt", 2)),
+)
+
+same_line(
+    "one group of many",
+    in_a_group,
+    prices_only=(((fetch_price, 1), (fetch_price, 2)), ((fetch_price, 3), (fetch_price, 4), (fetch_price, 5))),
+    price_and_stock=(((fetch_price, 1), (fetch_stock, 2)), ((fetch_stock, 3), (fetch_price, 4))),
+)
