@@ -8,6 +8,7 @@ import logging
 from urllib.parse import quote
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
@@ -153,6 +154,14 @@ REQUESTS = {
     "query": lambda client: client.get(f"/pay/?password={SECRET}&x=1&next=/a%3Ftoken%3D{SECRET}"),
     "form": lambda client: client.post("/pay/", {"card_number": SECRET, "userPassword": SECRET, "name": "ann"}),
     "multipart": lambda client: client.post("/pay/", {"items[0][secret]": SECRET}),
+    "file": lambda client: client.post(
+        "/pay/", {"f": SimpleUploadedFile(f"token={SECRET}", b"x", content_type=f"a/b; secret={SECRET}")}
+    ),
+    "csrf": lambda client: client.post(
+        "/pay/", secure=True, headers={"referer": f"https://other.example/reset/?token={SECRET}"}
+    ),
+    "csrf origin": lambda client: client.post("/pay/", headers={"origin": f"https://x.example/?token={SECRET}"}),
+    "names": lambda client: client.post("/pay/?token%3D" + SECRET, {f"password={SECRET}": "1"}),
     "json": lambda client: client.post(
         "/pay/", json.dumps({"a": [{"p\u0061ssword": SECRET}]}), content_type="application/json"
     ),
@@ -181,7 +190,7 @@ REQUESTS = {
 def test_no_secret_of_a_request_comes_out_anywhere(name, settings, caplog, tmp_path):
     settings.ROOT_URLCONF = __name__
     settings.ALLOWED_HOSTS = ["testserver"]
-    client = Client(raise_request_exception=False)
+    client = Client(raise_request_exception=False, enforce_csrf_checks=name.startswith("csrf"))
     testing.outbox.clear()
     with caplog.at_level(logging.DEBUG, logger="error_tracking"):
         response = REQUESTS[name](client)

@@ -50,6 +50,7 @@ logger = logging.getLogger("error_tracking")
 TITLE_CHARS = 255
 CSRF_FLAG = "_error_tracking_csrf_reason"
 ADMIN_PREFIX = "error_tracking_"
+PAST_ORIGIN = re.compile(r"(\b\w{1,10}://[^/\s?#]{0,300})\S*")  # a Referer's path and query are not for keeping
 TRACE = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-")  # W3C Trace Context, 3.2
 _RUNTIME = {"python": platform.python_version(), "django": django.get_version()}
 _ORIGINS = ("HTTP_ORIGIN", "HTTP_REFERER")
@@ -318,7 +319,7 @@ def _capture_response(
         "status_code": status,
         "fingerprint": fingerprint_for_response(kind, status, route, detail),
         "title": clean_line(title, TITLE_CHARS),
-        "message": reason,
+        "message": conf.get_scrubber().line(PAST_ORIGIN.sub(r"\1", reason), MESSAGE_CHARS),
         "route": route,
         "is_noise": bool(detail) and kind == CLIENT_ERROR,
     }

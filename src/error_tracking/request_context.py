@@ -81,9 +81,7 @@ def url_for(request: HttpRequest) -> str:
     host = scrubber.line(str(request.META.get("HTTP_HOST") or request.META.get("SERVER_NAME") or ""), 200)
     match = request.__dict__.get("resolver_match")
     path = scrubber.path(request.path, match.kwargs if match is not None else None)
-    query = str(request.META.get("QUERY_STRING", ""))[:URL_CHARS]
-    pairs = scrubber.query(parse_qsl(query, keep_blank_values=True, max_num_fields=200)) if query else {}
-    text = "&".join(f"{name}={value}" for name, value in pairs.items())
+    text = "&".join(f"{name}={value}" for name, value in _query(request).items())
     scheme = "https" if guarded(request.is_secure, default=False) else "http"
     return clean_line(f"{scheme}://{host}{path}{'?' + text if text else ''}", URL_CHARS)
 
@@ -209,13 +207,13 @@ def _sensitive_names(request: HttpRequest) -> frozenset[str] | None:
 
 
 def _files(request: HttpRequest) -> list[dict[str, Any]]:
-    files = request.__dict__.get("_files") or {}
+    files, line = request.__dict__.get("_files") or {}, conf.get_scrubber().line
     return [
         {
-            "field": clean_line(field, 100),
-            "name": clean_line(str(upload.name), FILE_NAME_CHARS),
+            "field": line(field, 100),
+            "name": line(str(upload.name), FILE_NAME_CHARS),
             "size": upload.size,
-            "content_type": clean_line(str(upload.content_type), 100),
+            "content_type": line(str(upload.content_type), 100),
         }
         for field, upload in list(files.items())[:20]
     ]

@@ -118,7 +118,9 @@ _HINTS = (
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3})[0-9a-f:]{6,39}(?![\w:]|\.\d)", re.IGNORECASE)
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
-_SEGMENT = re.compile(r"^(?=.*\d)(?=.*[A-Za-z])[\w=~.-]{20,400}$")
+_SEGMENT = re.compile(r"(?<=/)[\w=~.-]{20,4000}(?![\w=~.-])")
+_CHANGES = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
+RANDOM_CHANGES = 4
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _AS_TEXT = frozenset({decimal.Decimal, dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID})
@@ -176,6 +178,8 @@ class Scrubber:
                     break
         if _BETWEEN.search(text) and self._hint.search(lowered):
             text = self._without_pairs(text)
+        if "/" in text:
+            text = _SEGMENT.sub(_without_token, text)
         if self._ip_addresses != "full":
             text = _IPV4.sub(self._address, text) if text.count(".") > 2 else text  # noqa: PLR2004  1.2.3.4
             text = _IPV6.sub(self._address, text) if text.count(":") > 2 else text  # noqa: PLR2004  2001:db8::1
@@ -322,10 +326,7 @@ class Scrubber:
         secret = {
             str(value) for name, value in (kwargs or {}).items() if type(value) is str and self.is_secret_key(name)
         }
-        segments = [
-            FILTERED if segment in secret or (_SEGMENT.match(segment) and not _UUID.match(segment)) else segment
-            for segment in clean_line(path, 2_000).split("/")
-        ]
+        segments = [FILTERED if segment in secret else segment for segment in clean_line(path, 2_000).split("/")]
         return self.line("/".join(segments), 2_000)
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -370,6 +371,13 @@ def _name_of(value: object) -> str:
 def normalize_key(key: str) -> str:
     """Return *key* in lower case with ``_`` between its words: ``clientSecret`` → ``client_secret``."""
     return _CAMEL.sub("_", key[:200]).lower().replace("-", "_").replace(" ", "_")
+
+
+def _without_token(match: re.Match[str]) -> str:
+    """Return a segment of a path unless it is random: letters and digits in turn, as no slug has them (FAULTS V04)."""
+    segment = match[0]
+    is_random = len(_CHANGES.findall(segment)) >= RANDOM_CHANGES and any(map(str.isdigit, segment))
+    return FILTERED if is_random and not _UUID.match(segment) else segment
 
 
 def _card(match: re.Match[str]) -> str:
