@@ -25,6 +25,7 @@ SITE = """
         DATABASES={"default": {"ENGINE": sqlite, "NAME": folder + "/site.sqlite3", "OPTIONS": {"timeout": 20}}},
         BASE_DIR=folder, ERROR_TRACKING={"JOURNAL_DIR": folder + "/journals"},
     )
+    MIGRATED = ""
     exec(os.environ.get("CHANGES", ""))
     settings.configure(**values)
     django.setup()
@@ -41,6 +42,8 @@ SITE = """
     from django.test import AsyncClient, Client
     import error_tracking
     call_command("migrate", verbosity=0, run_syncdb=True)
+    from django.db import connections
+    exec(MIGRATED)
     def stored():
         assert error_tracking.flush(20), error_tracking.health()
         from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
@@ -74,6 +77,9 @@ PROJECTS = {
         values["USE_TZ"] = values["USE_I18N"] = False
         values["TIME_ZONE"], values["LOGGING_CONFIG"] = "Asia/Kathmandu", None
         values["DEFAULT_AUTO_FIELD"] = "django.db.models.AutoField"
+    """,
+    "autocommit off": """
+        MIGRATED = "connections.databases['default']['AUTOCOMMIT'] = False; del connections['default']"
     """,
     "atomic requests": "values['DATABASES']['default']['ATOMIC_REQUESTS'] = True",
     "immediate and atomic": """
