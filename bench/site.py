@@ -57,7 +57,10 @@ def configure(**extra: Any) -> None:  # noqa: ANN401  Django's settings
         BASE_DIR=FOLDER,
         USE_TZ=True,
         ROOT_URLCONF="bench.urls",
-        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "error_tracking", "bench"],
+        INSTALLED_APPS=[
+            *(f"django.contrib.{name}" for name in ("contenttypes", "auth", "sessions", "messages")),
+            *("error_tracking", "bench"),
+        ],
         DATABASES={"default": _DATABASES[KIND]},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         MIDDLEWARE=MIDDLEWARE.get(VARIANT, []),

@@ -261,10 +261,14 @@ class Writer:
         self._close_rows(alias, self.intake.tidy())
 
     def _adapt(self, seconds: float, *, is_full: bool) -> None:
-        """Choose the size of SQLite's next batch by how long its lock was held: smaller at once, larger slowly."""
-        fitting = min(self._share * 0.7 * SQLITE_LOCK_SECONDS / max(seconds, 0.001), self._share * 1.25)
-        if is_full or fitting < self._share:
-            self._share = min(1.0, max(SMALLEST_SHARE, fitting))
+        """
+        Choose the size of SQLite's next batch by how long its lock was held.
+
+        By half at most, for a machine that stalled once says little.
+        """
+        change = min(1.25, max(0.5, 0.6 * SQLITE_LOCK_SECONDS / max(seconds, 0.001)))
+        if is_full or change < 1:
+            self._share = min(1.0, max(SMALLEST_SHARE, self._share * change))
 
     @staticmethod
     def _close_rows(alias: str, journals: Sequence[Journal]) -> None:
