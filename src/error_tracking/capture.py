@@ -24,18 +24,9 @@ import django
 from django.http import HttpRequest
 
 from . import conf, context, noise, recorder
+from . import fingerprint as rules
 from .events import CLIENT_ERROR, CSRF, EXCEPTION, LEVELS, MESSAGE, SERVER_ERROR, Event, ExceptionInfo
 from .exception_context import Outline, exception_values, outline_of
-from .fingerprint import (
-    UNRESOLVED,
-    VERSION,
-    fingerprint_for_exception,
-    fingerprint_for_message,
-    fingerprint_for_response,
-    fingerprint_from_parts,
-    normalize_message,
-    normalize_path,
-)
 from .request_context import client_hash, client_hash_of, columns_for, guarded, is_linked_from_host, route_for, user_for
 from .stacktrace import MESSAGE_CHARS, qualified_name, type_name
 from .utils import clean_line, safe_text, uuid7
@@ -167,12 +158,12 @@ class ErrorCaptureService:
             return None
         scrubber = conf.get_scrubber()
         text = scrubber.text(safe_text(message, MESSAGE_CHARS), MESSAGE_CHARS)
-        pattern = normalize_message(scrubber.text(template, MESSAGE_CHARS) if template else text)
-        own = fingerprint_for_message(pattern, logger_name)
+        pattern = rules.normalize_message(scrubber.text(template, MESSAGE_CHARS) if template else text)
+        own = rules.fingerprint_for_message(pattern, logger_name)
         head = {
             "error_type": MESSAGE,
             "mechanism": "api" if logger_name == "api" else "logging",
-            "fingerprint": fingerprint_from_parts(fingerprint, own) if fingerprint else own,
+            "fingerprint": rules.fingerprint_from_parts(fingerprint, own) if fingerprint else own,
             "title": clean_line(pattern, TITLE_CHARS) or "message",
             "message": text,
             "level": _level(level),
@@ -182,11 +173,11 @@ class ErrorCaptureService:
 
     def generate_fingerprint(self, error_type: str, url: str, status_code: int) -> str:
         """Return the fingerprint of a response without an exception; equals the stored one."""
-        return fingerprint_for_response(error_type, status_code, _route_of_url(url))
+        return rules.fingerprint_for_response(error_type, status_code, _route_of_url(url))
 
     def normalize_url(self, url: str) -> str:
         """Return the matched route of *url*, else *url*'s path with what differs per object named."""
-        return _route_of_url(url) or normalize_path(url)
+        return _route_of_url(url) or rules.normalize_path(url)
 
 
 def is_excluded(request: HttpRequest, status_code: int) -> bool:
@@ -221,7 +212,7 @@ def _record(
         event_id=identity,
         reference=identity[-10:],
         timestamp=now,
-        fingerprint_version=VERSION,
+        fingerprint_version=rules.VERSION,
         release=settings.release,
         environment=settings.environment,
         server_name=settings.server_name,
@@ -311,13 +302,13 @@ def _capture_response(
     if kind == CLIENT_ERROR:
         detail = noise.DISCONNECT if is_gone else guarded(noise.noise_of, request, status, route, default="")
         if detail:
-            route, title = UNRESOLVED, noise.TITLES[detail].format(what=what)
+            route, title = rules.UNRESOLVED, noise.TITLES[detail].format(what=what)
     head = {
         "error_type": kind,
         "mechanism": "middleware",
         "handled": True,
         "status_code": status,
-        "fingerprint": fingerprint_for_response(kind, status, route, detail),
+        "fingerprint": rules.fingerprint_for_response(kind, status, route, detail),
         "title": clean_line(title, TITLE_CHARS),
         "message": conf.get_scrubber().line(PAST_ORIGIN.sub(r"\1", reason), MESSAGE_CHARS),
         "route": route,
@@ -338,8 +329,9 @@ def _capture_exception(  # noqa: PLR0913  keywords, each said in the docstring
 ) -> Event | None:
     if request is not None and noise.is_disconnect(exception):
         return _capture_response(request, status_code, exception, is_gone=True)
-    if context.is_marked(exception, is_direct=extra.get("mechanism") == "api"):
-        return context.event_of(exception)
+    is_seen, event = context.seen(exception, is_direct=extra.get("mechanism") == "api")
+    if is_seen:
+        return event
     route = route_for(request) if request is not None else clean_line(where, 200)
     raised, fingerprint, culprit = _outline(exception, route)
     place = culprit or route
@@ -347,7 +339,7 @@ def _capture_exception(  # noqa: PLR0913  keywords, each said in the docstring
         "error_type": EXCEPTION,
         "mechanism": "middleware",
         "status_code": status_code,
-        "fingerprint": fingerprint_from_parts(parts, fingerprint) if parts else fingerprint,
+        "fingerprint": rules.fingerprint_from_parts(parts, fingerprint) if parts else fingerprint,
         "title": clean_line(f"{raised.type} in {place}" if place else raised.type, TITLE_CHARS),
         "culprit": culprit,
         "exceptions": (raised,),
@@ -365,7 +357,7 @@ def _outline(exception: BaseException, route: str) -> Outline:
     except Exception as error:  # noqa: BLE001  an exception that fights back still has a type
         _count_failure("an exception could not be read", error)
         raised = ExceptionInfo(*type_name(exception), "")
-        return raised, fingerprint_for_exception(raised, route), ""
+        return raised, rules.fingerprint_for_exception(raised, route), ""
 
 
 def _client_values(request: HttpRequest | None, head: dict[str, Any]) -> dict[str, Any]:

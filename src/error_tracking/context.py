@@ -112,26 +112,19 @@ def mark(exception: BaseException, event: Event | None = None) -> None:
     _MARKS.__get__(exception)[STATE] = unit.key, unit.is_begun, event.reference if event is not None else ""
 
 
-def is_marked(exception: BaseException, *, is_direct: bool) -> bool:
+def seen(exception: BaseException, *, is_direct: bool) -> tuple[bool, Event | None]:
     """
-    Return whether *exception* was captured before: in this unit, or outside any and has now come into one.
+    Return whether *exception* was captured before, in this unit or outside any, and the event if it is of this unit.
 
     Outside any unit an object that is raised for ever is an error each time,
     for whoever captures it *directly* (FAULTS C05).
     """
-    found = _MARKS.__get__(exception).get(STATE)
-    if found is None:
-        return False
-    unit = current()
-    return (unit.is_begun or not is_direct) if found[0] == unit.key else (unit.is_begun and not found[1])
-
-
-def event_of(exception: BaseException) -> Event | None:
-    """Return the event that the marked *exception* has become, None of one that another thread has captured."""
-    unit = current()
-    _, _, reference = _MARKS.__get__(exception)[STATE]
-    _MARKS.__get__(exception)[STATE] = unit.key, unit.is_begun, reference
-    return unit.events.get(reference) if unit.events is not None else None
+    marks, unit = _MARKS.__get__(exception), current()
+    key, was_begun, reference = marks.get(STATE, ("", True, ""))
+    if not (unit.is_begun or not is_direct) if key == unit.key else (was_begun or not unit.is_begun):
+        return False, None
+    marks[STATE] = unit.key, unit.is_begun, reference
+    return True, (unit.events or {}).get(reference)
 
 
 def set_tag(name: str, value: object) -> None:

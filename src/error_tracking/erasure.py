@@ -29,15 +29,7 @@ SHORTEST = 3
 
 #: The text columns of every table that has some from outside.
 COLUMNS: dict[type[Model], tuple[str, ...]] = {
-    ErrorLog: (
-        "full_url",
-        "url_pattern",
-        "user_label",
-        "user_agent",
-        "exception_type",
-        "exception_message",
-        "traceback",
-    ),
+    ErrorLog: ("full_url", "url_pattern", "user_label", "user_agent", "exception_message", "traceback"),
     ErrorGroup: ("title", "culprit", "route"),
     KnownBug: ("title", "description", "public_message"),
     Activity: ("by", "text"),

@@ -13,22 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.signals import setting_changed
 
-from . import conf
+from . import conf, stacktrace
 from .events import ExceptionInfo
 from .fingerprint import fingerprint_for_exception
 from .frame_locals import locals_of
 from .request_context import guarded
 from .scrubbing import Scrubber
-from .stacktrace import (
-    LINE_CHARS,
-    MESSAGE_CHARS,
-    Reader,
-    code_of,
-    exceptions_from,
-    outlines_from,
-    signature_of,
-    traceback_text,
-)
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -48,20 +38,22 @@ def outline_of(exception: BaseException, route: str) -> Outline:
     What was found for the same lines of the same code is kept: in a storm it
     is most of what a repeated error costs. Not where the message counts.
     """
-    signature = signature_of(exception)
+    signature = stacktrace.signature_of(exception)
     found = _outlines.get(signature) if signature else None
     if found is not None:
         return found[0]
     # By rules of its own, never the project's: to scrub more must not make new bugs of the old ones.
-    reader = Reader(scrub_text=_identity.text, in_app=tuple(conf.get_settings().IN_APP))
-    raised, *members = outlines_from(exception, reader)
+    reader = stacktrace.Reader(scrub_text=_identity.text, in_app=tuple(conf.get_settings().IN_APP))
+    raised, *members = stacktrace.outlines_from(exception, reader)
     culprit = raised.culprit
-    bare = dataclasses.replace(raised, frames=(), message=conf.get_scrubber().text(raised.message, MESSAGE_CHARS))
+    bare = dataclasses.replace(
+        raised, frames=(), message=conf.get_scrubber().text(raised.message, stacktrace.MESSAGE_CHARS)
+    )
     outline = bare, fingerprint_for_exception(raised, route, members), culprit
     if signature and culprit:
         if len(_outlines) >= OUTLINES:
             _outlines.clear()
-        _outlines[signature] = outline, code_of(exception)
+        _outlines[signature] = outline, stacktrace.code_of(exception)
     return outline
 
 
@@ -76,19 +68,19 @@ def exception_values(exception: BaseException, request: HttpRequest | None) -> d
             return found
 
         reader = dataclasses.replace(reader, locals_of=variables)
-    exceptions = exceptions_from(exception, reader)
-    return {"exceptions": exceptions, "traceback": traceback_text(exceptions)}
+    exceptions = stacktrace.exceptions_from(exception, reader)
+    return {"exceptions": exceptions, "traceback": stacktrace.traceback_text(exceptions)}
 
 
-def _reader() -> Reader:
+def _reader() -> stacktrace.Reader:
     rules = tuple(conf.get_settings().IN_APP)
-    return Reader(scrub_text=conf.get_scrubber().text, scrub_line=_scrubbed_line, in_app=rules)
+    return stacktrace.Reader(scrub_text=conf.get_scrubber().text, scrub_line=_scrubbed_line, in_app=rules)
 
 
 @functools.lru_cache(maxsize=4_096)
 def _scrubbed_line(line: str) -> str:
     """Return a source line without secrets; the same lines come with every error, so they are kept."""
-    return conf.get_scrubber().text(line, LINE_CHARS)
+    return conf.get_scrubber().text(line, stacktrace.LINE_CHARS)
 
 
 def _forget(*, setting: str, **_kwargs: object) -> None:

@@ -15,7 +15,7 @@ import ipaddress
 import math
 import re
 import uuid
-from itertools import islice
+from itertools import islice, pairwise, starmap
 from typing import TYPE_CHECKING, Any
 
 from .utils import PLAIN, clean_line, clean_text, masked_ip
@@ -241,19 +241,15 @@ class Scrubber:
 
     def arguments(self, words: Iterable[str]) -> list[str]:
         """Return the *words* of a command line, the values of options with a secret's name filtered."""
-        out: list[str] = []
-        is_secret = False
-        for word in islice(words, MAX_BREADTH):
-            name, has_value, _ = word.partition("=")
-            is_option = word.startswith("-")
-            if is_secret and not is_option:
-                out.append(FILTERED)
-            elif is_option and has_value and self.is_secret_key(name):
-                out.append(f"{clean_line(name, 200)}={FILTERED}")
-            else:
-                out.append(self.line(word, MAX_STRING))
-            is_secret = is_option and not has_value and self.is_secret_key(name)
-        return out
+
+        def scrubbed(before: str, word: str) -> str:
+            name, equals, _ = word.partition("=")
+            if before.startswith("-") and "=" not in before and self.is_secret_key(before) and word[:1] != "-":
+                return FILTERED
+            is_secret = equals and word.startswith("-") and self.is_secret_key(name)
+            return f"{clean_line(name, KEY_CHARS)}={FILTERED}" if is_secret else self.line(word, MAX_STRING)
+
+        return list(starmap(scrubbed, pairwise(("", *islice(words, MAX_BREADTH)))))
 
     def _node(self, value: object, depth: int, walk: _Walk) -> Any:  # noqa: ANN401, C901  one line per type
         walk.left -= 1

@@ -22,7 +22,5 @@ def error_tracking_outbox() -> Iterator[list[Event]]:
     """Give the events captured in this test, oldest first."""
     from error_tracking import testing  # noqa: PLC0415  settings may not be there when pytest loads this
 
-    before = list(testing.outbox)
-    testing.outbox.clear()
-    yield testing.outbox
-    testing.outbox[:] = before
+    with testing.captured_events():
+        yield testing.outbox
