@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 
 import pytest
 from django.db import connection
@@ -143,6 +144,17 @@ class TestStatements:
         few = self.locked(folds[:2])
         assert self.locked(folds) == few
         assert_counted(30 + 3 + sum(fold.count for fold in folds))
+
+    def test_many_groups_are_hardly_more_statements(self):
+        """What they have in common may be that the database was away: each view fails in its own way."""
+        now = time.time()
+        events = [make_event(fingerprint=f"{n:032d}", timestamp=now - 3_600 * (n % 2)) for n in range(30)]
+        store.store(events)
+        again = [dataclasses.replace(event, event_id=make_event().event_id) for event in events]
+        assert self.locked([*again, dataclasses.replace(again[0], event_id=make_event().event_id)]) <= 12
+        assert_counted(61)
+        for group in ErrorGroup.objects.all():
+            assert group.times_seen == group.hourly.get().count
 
     def test_clients_of_many_groups_are_asked_for_at_once(self):
         events = [make_event(fingerprint=f"{n:032d}", client="c" * 16) for n in range(9)]

@@ -19,6 +19,32 @@ REMEMBERED_DAYS = 365
 class JournalQuerySet(models.QuerySet["Journal"]):
     """What happens to many journals."""
 
+    def move(self, key: uuid.UUID, start: int, position: int, *, lost: int, **values: object) -> int | None:
+        """
+        Move the journal *key* from *start* to *position*, and make its row where it has none.
+
+        Args:
+            key: Identity of the journal.
+
+            start: Where the caller thinks it stands.
+
+            position: Sequence number of the last record that this transaction stores.
+
+            lost: How many records up to there are added as lost.
+
+            values: Other columns of the row.
+
+        Returns:
+            None, or where it stands when that is not *start*: nothing was changed.
+        """
+        rows, changes = self.filter(pk=key), {"position": position, "heartbeat": timezone.now(), **values}
+        if rows.filter(position=start).update(lost=models.F("lost") + lost, **changes):
+            return None
+        stored: int | None = rows.values_list("position", flat=True).first()
+        if stored is None:
+            self.create(id=key, lost=lost, **changes)
+        return stored
+
     def beat(self, keys: Iterable[uuid.UUID]) -> int:
         """Say that the processes of these journals live."""
         return self.filter(pk__in=list(keys)).update(heartbeat=timezone.now())

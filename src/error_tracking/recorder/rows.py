@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from error_tracking.models import ErrorLog
 from error_tracking.models.base import moment_from
 
+from .expressions import JsonText
 from .records import packed
 
 if TYPE_CHECKING:
@@ -19,22 +20,6 @@ LATE_FIELDS = (
     *("request_data", "context", "exception_type", "exception_message", "traceback", "stacktrace", "created"),
     *("release", "server_name"),
 )
-
-
-class _JsonText:
-    """
-    JSON text that a column takes as it is: what Django calls a compilable.
-
-    Decoding it only to have it encoded again would take longer than the rest of
-    a row. Rows with one go in as plain values and not as ``UNNEST``, for which
-    psycopg escapes text in Python.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def as_sql(self, _compiler: object, _connection: object) -> tuple[str, list[str]]:
-        return "%s", [self.text]
 
 
 def log_from_fold(fold: Fold, group_pk: int, environment: str) -> ErrorLog:
@@ -68,12 +53,12 @@ def log_from(event: Event) -> ErrorLog:
         user_label=event.user_label[:150],
         ip_address=event.ip_address or None,
         user_agent=event.user_agent[:300],
-        request_data=_JsonText(event.request_data),
-        context=_JsonText(event.request_context),
+        request_data=JsonText(event.request_data),
+        context=JsonText(event.request_context),
         exception_type=event.exception_type[:255],
         exception_message=event.exception_message,
         traceback=event.traceback,
-        stacktrace=_JsonText(event.stacktrace),
+        stacktrace=JsonText(event.stacktrace),
         created=moment_from(event.timestamp),
         release=event.release[:100],
         environment=event.environment[:50],

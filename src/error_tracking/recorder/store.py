@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import F
 from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
@@ -38,6 +38,7 @@ from error_tracking.models.base import moment_from, write_alias
 from error_tracking.models.known_bug import count_for_bugs
 from error_tracking.utils import hour_of
 
+from .expressions import by_key
 from .records import PackedEvent
 from .rows import LATE_FIELDS, log_from, log_from_fold
 
@@ -90,20 +91,16 @@ def store(
 
 
 def _move_journal(alias: str, journal: JournalFile, position: int, lost: int) -> None:
-    rows = Journal.objects.using(alias).filter(pk=journal.id)
-    counters = {} if journal.is_adopted else {"failures": journal.failures, "at_risk": journal.at_risk}
-    values = {"position": position, "heartbeat": timezone.now(), **counters}
-    if rows.filter(position=journal.position).update(lost=F("lost") + lost, **values):
-        return
-    stored = rows.values_list("position", flat=True).first()
+    values: dict[str, Any] = {"is_durable": journal.storage.is_durable}
+    if not journal.is_adopted:
+        server = conf.get_settings().server_name[:100]
+        values |= {"failures": journal.failures, "at_risk": journal.at_risk, "pid": os.getpid(), "server_name": server}
+    stored = Journal.objects.using(alias).move(journal.id, journal.position, position, lost=lost, **values)
     if stored is not None:
         # Also what follows a COMMIT whose answer was lost: the batch is already there.
         journal.move_to(stored)
         msg = f"journal {journal.id} stands at {stored}"
         raise StaleJournalError(msg)
-    server = conf.get_settings().server_name[:100]
-    row = {"lost": lost, "pid": os.getpid(), "server_name": server, **values}
-    Journal.objects.using(alias).create(id=journal.id, is_durable=journal.storage.is_durable, **row)
 
 
 @dataclasses.dataclass(slots=True)
@@ -189,7 +186,7 @@ class _Batch:
             self.groups = self._read_groups()
         tallies = {group.pk: self.tallies[key] for key, group in self.groups.items()}
         rows = ErrorGroup.objects.using(self.alias).filter(pk__in=sorted(tallies))
-        ends = _by_key({pk: moment_from(tally.end) for pk, tally in tallies.items()}, models.DateTimeField())
+        ends = by_key({pk: moment_from(tally.end) for pk, tally in tallies.items()}, models.DateTimeField())
         changes: dict[str, Any] = {"last_seen": Greatest(F("last_seen"), ends)}
         earlier = {
             group.pk: start
@@ -197,9 +194,9 @@ class _Batch:
             if (start := moment_from(self.tallies[key].start)) < group.first_seen
         }
         if earlier:
-            starts = _by_key(earlier, models.DateTimeField(), default=F("first_seen"))
+            starts = by_key(earlier, models.DateTimeField(), default=F("first_seen"))
             changes["first_seen"] = Least(F("first_seen"), starts)
-        counts = _by_key({pk: tally.count for pk, tally in tallies.items()}, models.BigIntegerField())
+        counts = by_key({pk: tally.count for pk, tally in tallies.items()}, models.BigIntegerField())
         rows.update(times_seen=F("times_seen") + counts, modified=timezone.now(), **changes)
         evidence = [
             key for key, group in self.groups.items() if not group.has_evidence and self.tallies[key].has_evidence
@@ -235,7 +232,21 @@ class _Batch:
         counts: Counter[tuple[int, dt.datetime]] = Counter()
         for item in self.items:
             counts[self.groups[self._key(item)].pk, _hour(item)] += item.count
+        if len(counts) > 1:
+            counts = self._add_to_known_hours(counts)
         self._add(HourlyCount, ("group_id", "hour"), counts)
+
+    def _add_to_known_hours(self, counts: Counter[tuple[int, dt.datetime]]) -> Counter[tuple[int, dt.datetime]]:
+        """Add with one UPDATE, for our groups are locked, and return what has no row yet."""
+        rows = HourlyCount.objects.using(self.alias)
+        found = rows.filter(group_id__in={pk for pk, _ in counts}, hour__in={hour for _, hour in counts}).values_list(
+            "pk", "group_id", "hour"
+        )
+        known = {(group, hour): pk for pk, group, hour in found if (group, hour) in counts}
+        if known:
+            more = by_key({pk: counts[key] for key, pk in known.items()}, models.BigIntegerField())
+            rows.filter(pk__in=list(known.values())).update(count=F("count") + more)
+        return Counter({key: count for key, count in counts.items() if key not in known})
 
     def count_bugs(self) -> None:
         """Add to the bugs of the groups; a resolved one that happens again is a regression."""
@@ -273,7 +284,7 @@ class _Batch:
                 rows[key] = log_from_fold(fold, self.groups[self._key(fold)].pk, self.environment)
                 rows[key].occurrences = count
         if more:
-            counts = _by_key(more, models.IntegerField(), name="event_id")
+            counts = by_key(more, models.IntegerField(), name="event_id")
             logs.filter(event_id__in=list(more)).update(occurrences=F("occurrences") + counts)
         logs.bulk_create([row for key, row in rows.items() if key not in self.stored], batch_size=INSERTED_AT_ONCE)
         for key in sorted(self.stored & events):  # what a fold had stood in for
@@ -335,17 +346,6 @@ class _Batch:
         rows = [Release(version=version, first_seen=timezone.now()) for version in self.releases]
         if rows:
             Release.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
-
-
-def _by_key(values: dict[Any, Any], field: models.Field[Any, Any], *, name: str = "pk", default: Any = None) -> Any:  # noqa: ANN401  expressions have no common type
-    """Return the value of the row's *name*; rows that share a value share a condition."""
-    keys: dict[Any, list[Any]] = defaultdict(list)
-    for key, value in values.items():
-        keys[value].append(key)
-    if len(keys) == 1 and default is None:
-        return Value(next(iter(keys)), output_field=field)
-    cases = [When(**{f"{name}__in": found}, then=Value(value, output_field=field)) for value, found in keys.items()]
-    return Case(*cases, default=default, output_field=field)
 
 
 def _rank(level: str) -> int:
