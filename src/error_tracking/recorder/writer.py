@@ -313,9 +313,11 @@ def _be_polite(connection: Any) -> None:  # noqa: ANN401  stubs know no settings
     """
     if threading.current_thread().name == THREAD_NAME:
         settings = connection.settings_dict
-        options = {"connect_timeout": CONNECT_SECONDS, **settings["OPTIONS"]}
+        options = dict(settings["OPTIONS"])
         if connection.vendor == "sqlite":
-            options = {**settings["OPTIONS"], "timeout": SQLITE_LOCK_SECONDS}
+            options["timeout"] = SQLITE_LOCK_SECONDS
+        elif connection.vendor in {"postgresql", "mysql"}:
+            options.setdefault("connect_timeout", CONNECT_SECONDS)
         polite = {**settings, "AUTOCOMMIT": True, "OPTIONS": options}
         if polite != settings:
             connection.close()
