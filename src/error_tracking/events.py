@@ -8,6 +8,7 @@ so that an event can wait in a journal and cross a process.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import struct
 import uuid
@@ -118,6 +119,16 @@ class Event:
     def count(self) -> int:
         """Return 1: an event stands for itself."""
         return 1
+
+    @property
+    def cause(self) -> str:
+        """Return what the exception comes from, by its explicit causes, and where that was raised; else ``""``."""
+        chain = list(itertools.takewhile(lambda info: info.relation in {"", "cause"}, self.exceptions))
+        if not chain or not chain[-1].frames:
+            return ""
+        innermost: Any = chain[-1].frames[-1]  # a dict in an event that was read plain
+        frame = innermost if isinstance(innermost, dict) else _fields(innermost)
+        return f"{chain[-1].qualified_type} in {frame['module']}.{frame['function']}"
 
     def to_bytes(self) -> bytes:
         """Return the event as UTF-8 JSON of at most ``EVENT_BYTES``; what is largest goes first."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from error_tracking import conf, known, testing
+from error_tracking import conf, known, sweep, testing
 from error_tracking.events import Event, Fold
 from error_tracking.models import ErrorLog
 from error_tracking.models.base import write_alias
@@ -94,7 +94,7 @@ def submit(event: Event) -> None:
         testing.deliver(event)
     elif is_immediate and _is_usable():
         storage.store([Event.from_bytes(event.to_bytes())])
-        writer.tick()
+        sweep.run()
     else:
         intake = writer.get_writer().intake
         intake.submit(event)
@@ -134,7 +134,7 @@ def stop(**_kwargs: object) -> None:
 def sweep_soon() -> None:
     """Have the gate and the outbox looked at now, by the writer and not by the caller's request."""
     if conf.get_settings().RECORDER == "immediate":
-        writer.tick()
+        sweep.run()
     elif not testing.is_test_environment():
         writer.get_writer().sweep_soon()
 

@@ -22,7 +22,7 @@ from django.core.mail import mail_admins
 from django.core.signals import request_finished
 from django.db import connections
 
-from error_tracking import conf, gate, known, retention, runners
+from error_tracking import conf, known, runners, sweep
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import ErrorLog
 from error_tracking.models import Journal as JournalRow
@@ -300,7 +300,8 @@ class Writer:
         if self.is_leader:
             self.intake.adopt()
         self._used_at = now
-        tick()
+        if sweep.run():
+            self._swept_at = 0.0  # look again when the machine is busy, not when it is quiet
         machine.write_known(known.snapshot())
         JournalRow.objects.beat([each.id for each in self.intake.journals if not each.is_adopted])
 
@@ -342,16 +343,6 @@ def _tell_admins(reason: str, pending: int) -> None:
             mail_admins("error_tracking cannot reach its database", text)
         except Exception as error:  # noqa: BLE001  a mail backend may be the project's own
             logger.warning("the admins could not be told: error=%r", error)
-
-
-def tick() -> None:
-    """Let the gate decide, have due filings done, and learn the state of the known bugs."""
-    if conf.get_settings().creates_bugs:
-        gate.sweep()
-    runners.run_due()
-    known.publish(gate.public_states())
-    JournalRow.objects.prune()
-    retention.schedule.run()
 
 
 def has_threads() -> bool:

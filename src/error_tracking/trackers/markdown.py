@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from error_tracking.exceptions import TrackerError
-from error_tracking.report import BEGIN, END, FILE_NAME_BYTES, bug_file_front_matter, markdown
+from error_tracking.utils import checkout_of
+from error_tracking.wording import BEGIN, END, front_matter, markdown
 
 from .base import Filed, Tracker
 
 if TYPE_CHECKING:
     from error_tracking.report import BugReport
 
+FILE_NAME_BYTES = 120
 _HEADER = (
-    "<!-- Written by error_tracking, which reads nothing back from here. The part between the markers is "
-    "ours and may be written anew; your notes belong below it. -->"
+    "<!-- Written by error_tracking, which reads nothing back from here. The part between the markers and the lines "
+    "above the title are ours and are written anew when the bug changes; your notes belong below. -->"
 )
 
 
@@ -50,7 +52,7 @@ class MarkdownTracker(Tracker):
     def find(self, report: BugReport) -> Filed | None:
         """Return the file of *report* when it is there."""
         path = self.path_for(report)
-        return Filed(path.name, str(path)) if path.is_file() and _is_of(path, report) else None
+        return self._filed(path) if path.is_file() and _is_of(path, report) else None
 
     def file(self, report: BugReport) -> Filed:
         """Write the file of *report*, or the generated part of the one that is there."""
@@ -61,7 +63,15 @@ class MarkdownTracker(Tracker):
         except OSError as error:
             msg = f"the bug file could not be written to {self.directory}: {error.strerror or error}"
             raise TrackerError(msg) from error
-        return Filed(path.name, str(path))
+        return self._filed(path)
+
+    def update(self, report: BugReport, reference: str) -> Filed | None:  # noqa: ARG002  the report has the name
+        """Write the generated part anew; a file that somebody has deleted stays deleted once the bug is done."""
+        return None if report.is_closed and self.find(report) is None else self.file(report)
+
+    def _filed(self, path: Path) -> Filed:
+        """Return what is there; outside a checkout, in a container say, only this machine has it."""
+        return Filed(path.name, str(path), is_local=checkout_of(self.directory) is None)
 
 
 def _is_of(path: Path, report: BugReport) -> bool:
@@ -73,7 +83,7 @@ def _is_of(path: Path, report: BugReport) -> bool:
 
 def _content(path: Path, report: BugReport) -> str:
     generated = f"{BEGIN}\n{markdown(report)}\n{END}"
-    front = bug_file_front_matter(report)
+    front = front_matter(report)
     if path.is_symlink() or (path.exists() and not stat.S_ISREG(path.stat().st_mode)):
         msg = f"{path} is not a regular file"
         raise TrackerError(msg, is_permanent=True)
