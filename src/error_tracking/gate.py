@@ -11,12 +11,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import logging
-import re
 
 from django.utils import timezone
 
 from . import conf, filing, rates
-from .events import CSRF
+from .events import CSRF, OUTAGE
 from .known import PublicState
 from .models import Activity, ErrorGroup, GroupClient, KnownBug
 
@@ -34,9 +33,6 @@ INCIDENT_SPAN = dt.timedelta(minutes=5)
 INCIDENT_LASTS = dt.timedelta(hours=1)
 HOLD = dt.timedelta(seconds=10)
 HELD = "waits ten seconds: other errors with this cause may follow"
-_OUTAGE = re.compile(
-    r"(Operational|Interface|Connect\w*|Timeout|Unavailable|BrokenPipe|gai)(Error|Exception)?$", re.IGNORECASE
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,7 +124,7 @@ def open_bug(group: ErrorGroup, *, by: str = "", **changes: object) -> tuple[Kno
 def _is_held(group: ErrorGroup) -> bool:
     """Return whether *group* looks like the first sign of an outage: a library could not reach something."""
     kind, _, place = group.cause.partition(" in ")
-    is_outage = bool(place) and place != group.culprit and _OUTAGE.search(kind) is not None
+    is_outage = place != group.culprit and OUTAGE.search(kind) is not None
     is_waited_for = conf.get_settings().RECORDER == "thread"
     return is_outage and is_waited_for and timezone.now() - group.created < HOLD and _incident_of(group) is None
 
