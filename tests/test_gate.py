@@ -26,7 +26,7 @@ def frame(place, *, in_app):
 
 def outage(view, kind="OperationalError", module="psycopg", place="psycopg.connection.connect", **values):
     """An event of *view*, in which a library could not reach something."""
-    frames = (frame(f"shop.views.{view}", in_app=True), frame(place, in_app=False))
+    frames = (frame(f"shop.views.{view}", in_app=True), frame(place, in_app=place.startswith("shop.")))
     raised = ExceptionInfo(kind, module, "refused", frames)
     fingerprint = f"{view}{kind}".encode().hex().ljust(32, "0")[:32]
     culprit = f"shop.views.{view}"
