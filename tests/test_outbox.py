@@ -14,13 +14,16 @@ import time
 import pytest
 from django.utils import timezone
 
-from error_tracking import filing, report, runners, signals, tasks
+from error_tracking import conf, filing, gate, report, runners, signals, tasks
 from error_tracking.exceptions import TrackerError
 from error_tracking.filing import BugCreationService, retry_delay
-from error_tracking.models import Filing, KnownBug
+from error_tracking.models import ErrorGroup, Filing, KnownBug
+from error_tracking.recorder import store
 from error_tracking.report import BugReport
 from error_tracking.trackers.base import Filed, Tracker
+from error_tracking.trackers.markdown import MarkdownTracker
 from error_tracking.trackers.memory import MemoryTracker
+from tests.factories import make_event
 
 REPORT = BugReport(bug_id="B-012", uuid="0b7e3c52-2f3c-4a0a-9a52-3f3ddc4c3a3e", title="ValueError in shop.pay")
 
@@ -319,3 +322,122 @@ def test_memory_tracker_is_a_test_double():
     assert tracker.file(REPORT) == Filed("B-012")
     assert tracker.find(REPORT) == Filed("B-012")
     assert json.dumps(REPORT.labels) == '["bug", "medium"]'
+
+
+class TestNews:
+    """What happens to a bug reaches its trackers by the same outbox."""
+
+    class Watching(MemoryTracker):
+        def __init__(self):
+            super().__init__()
+            self.updates = []
+
+        def update(self, report, reference):
+            if self.failure is not None:
+                failure, self.failure = self.failure, None
+                raise failure
+            self.updates.append([news.verb for news in report.news])
+
+    @pytest.fixture
+    def filed(self, bug):
+        Filing.objects.filter(bug=bug).delete()
+        Filing.objects.request_for(bug, ["memory"])
+        tracker = self.Watching()
+        service = BugCreationService(trackers_by_name={"memory": tracker})
+        assert service.file(bug.pk) == 1
+        return bug, tracker, service
+
+    def test_each_change_is_told_once(self, filed):
+        bug, tracker, service = filed
+        assert service.file(bug.pk) == 0
+        bug.start(by="ada")
+        bug.resolve(by="ada")
+        assert service.file(bug.pk) == 1
+        assert service.file(bug.pk) == 0
+        assert tracker.updates == [["in_progress", "resolved"]]
+        store.store([make_event(timestamp=time.time() + 5)])
+        assert service.file(bug.pk) == 1
+        assert tracker.updates[1:] == [["regressed"]]
+
+    def test_what_happens_while_it_is_told_is_told_after(self, filed, monkeypatch):
+        bug, tracker, service = filed
+        bug.start()
+        update = tracker.update
+
+        def meanwhile(report, reference):
+            KnownBug.objects.get().resolve()
+            update(report, reference)
+
+        monkeypatch.setattr(tracker, "update", meanwhile)
+        service.file(bug.pk)
+        monkeypatch.setattr(tracker, "update", update)
+        service.file(bug.pk)
+        assert tracker.updates == [["in_progress"], ["resolved"]]
+
+    def test_news_that_could_not_be_told_are_tried_again(self, filed):
+        bug, tracker, service = filed
+        bug.start()
+        tracker.failure = TrackerError("busy")
+        assert service.file(bug.pk) == 0
+        row = Filing.objects.get()
+        assert (row.state, row.attempts, row.reference) == ("pending", 1, "B-001")
+        Filing.objects.update(next_attempt_at=timezone.now())
+        assert service.file(bug.pk) == 1
+        assert tracker.updates == [["in_progress"]]
+        assert len(tracker.reports) == 1, "an update never files anew"
+
+    def test_muted_bug_is_told_of_later(self, filed):
+        bug, tracker, service = filed
+        bug.mute()
+        assert service.file(bug.pk) == 0
+        bug.unmute()
+        assert service.file(bug.pk) == 1
+        assert tracker.updates == [["muted", "open"]]
+
+    def test_bug_that_is_resolved_while_it_is_filed_is_closed_after(self, bug):
+        Filing.objects.filter(bug=bug).delete()
+        Filing.objects.request_for(bug, ["memory"])
+        Filing.objects.update(attempts=1)
+        bug.resolve()
+        tracker = self.Watching()
+        service = BugCreationService(trackers_by_name={"memory": tracker})
+        assert [service.file(bug.pk) for _ in range(3)] == [1, 1, 0]
+        assert tracker.updates == [["resolved"]]
+
+    def test_process_without_means_leaves_the_row_to_others_at_once(self, filed):
+        """No delay for whoever can: only the reason is written."""
+        bug, _, service = filed
+        Filing.objects.all().delete()
+        Filing.objects.request_for(bug, ["memory"])
+
+        class Without(MemoryTracker):
+            def why_not(self):
+                return "no token here"
+
+        assert BugCreationService(trackers_by_name={"memory": Without()}).file(bug.pk) == 0
+        assert Filing.objects.get().reason == "no token here"
+        assert service.file(bug.pk) == 1
+        assert Filing.objects.get().reason == ""
+
+    def test_tracker_that_wants_a_rest_gets_it_from_all(self, filed):
+        """FAULTS X07."""
+        bug, tracker, service = filed
+        store.store([make_event(fingerprint="2" * 32)])
+        other, _ = gate.open_bug(ErrorGroup.objects.get(fingerprint="2" * 32))
+        Filing.objects.request_for(other, ["memory"])
+        bug.start()
+        tracker.failure = TrackerError("rate limit", retry_after=600)
+        service.file(bug.pk)
+        assert service.file(other.pk) == 0
+        assert all(row.next_attempt_at > timezone.now() for row in Filing.objects.filter(tracker="memory"))
+
+    def test_file_names_the_issue_that_was_made_later(self, bug, configure, github):
+        configure(GITHUB_REPO="acme/shop")
+        only_file = {"markdown": MarkdownTracker(conf.get_settings().planning_dir)}
+        BugCreationService(trackers_by_name=only_file).file(bug.pk)
+        filing.request(bug)
+        assert runners.file_all() >= 2
+        bug.refresh_from_db()
+        text = (conf.get_settings().planning_dir / bug.file_name).read_text()
+        assert f'issue: "{bug.github_issue_url}"' in text
+        assert bug.github_issue_url

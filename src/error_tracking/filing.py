@@ -166,7 +166,8 @@ class BugCreationService:
         if result is not None:
             values |= {"reference": result.reference[:200], "url": result.url or row.url}
         if is_new:
-            values["filed_at"] = now
+            # What was resolved while it was being filed is due once more, to be closed.
+            values |= {"filed_at": now, "told": report.told - report.is_closed}
         ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
         is_ours = ours.update(claimed_until=None, published_at=None, **values)
         if is_new and result is not None and is_ours:
