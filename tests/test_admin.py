@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core import checks
 from django.urls import reverse
 
 from error_tracking import recorder
@@ -321,3 +322,7 @@ def test_dashboard_needs_its_permission(client, immediate):
     user = User.objects.get()
     user.user_permissions.set(Permission.objects.filter(codename="view_dashboard"))
     assert client.get(url("dashboard")).status_code == 200
+
+
+def test_admin_is_declared_right():
+    assert not checks.run_checks(tags=["admin"])

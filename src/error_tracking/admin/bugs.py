@@ -30,10 +30,7 @@ FIELDSETS: Any = (
         },
     ),
     (_("Occurrences"), {"fields": ("occurrence_count", "first_occurrence", "last_occurrence", "first_release")}),
-    (
-        _("Life"),
-        {"fields": ("kind", "resolved_at", "resolved_in_release", "regressed_at", "merged_into", "is_deleted")},
-    ),
+    (_("Life"), {"fields": ("kind", "resolved_at", "resolved_in_release", "regressed_at", "merged_into")}),
     (_("Filed"), {"fields": ("issue", "file_name", "fingerprint", "environment", "uuid", "is_deleted")}),
 )
 EDITED_BY_PEOPLE = {
