@@ -9,30 +9,40 @@ database, never writes it; the words are in ``wording``.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import re
 import unicodedata
+import uuid
 from typing import TYPE_CHECKING, Any
 
+from django.urls import URLPattern, URLResolver, get_resolver
+
 from . import conf
-from .models import Activity, ErrorGroup, ErrorLog, GroupClient
-from .samples import kind_of
-from .utils import clean_line
+from .fingerprint import normalize_route
+from .models import Activity, ErrorGroup, ErrorLog, GroupClient, KnownBug
+from .samples import Shape, argument_like, checked_shape, shape_of
+from .utils import clean_line, clean_text
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Mapping
-
-    from .models import KnownBug
+    from collections.abc import Iterator, Mapping
 
 TITLE_CHARS = 200
 SLUG_CHARS = 60
+TEXT_CHARS = 300
+DESCRIPTION_CHARS = 6_000
 FRAMES = 20
 FIELDS = 50
 ZERO_WIDTH_SPACE = "\u200b"
 _FIELD_NAME = re.compile(r"[A-Za-z_][\w.\[\]-]{0,60}", re.ASCII)
+_BUG_ID = re.compile(r"[A-Za-z0-9]{1,8}-[0-9]{1,9}")
+#: Headers that views ask for, with what they are told by; nothing else of a header leaves.
+_HEADERS = (("Accept", "application/json"), ("Hx-Request", "true"), ("X-Requested-With", "XMLHttpRequest"))
+_CSRF_REASON = re.compile(r"(CSRF cookie|CSRF token|Origin checking|Referer checking) (not set|missing|failed|)")
 
-Fields = tuple[tuple[str, str], ...]  # names with the kind of their values
+_STREAM = ("error_tracking.middleware", "_watch_sync", "_watch_async")
+
+Fields = dict[str, Shape]
 Frame = tuple[str, int, str, str]  # file, line, function, source line
 
 
@@ -53,11 +63,12 @@ class BugReport:
     A bug as a tracker sees it; plain values, no model.
 
     ``frames`` are the project's own as (file, line, function, source line), the
-    raising one last, ``source`` are the lines around that one. ``query``, ``body`` and
-    ``kwargs`` are names with kinds of values. ``count`` and the times are those of
-    the moment; ``users`` are the clients that were told apart. ``details`` is what
-    PUBLISH lets out besides. ``news`` is what the tracker was not told of yet, and
-    ``told`` where it will be when it has heard it.
+    raising one last, ``source`` are the numbered lines around that one. ``query``,
+    ``body`` and ``kwargs`` are shapes: names with kinds of values; ``arguments``
+    are made up. ``count`` and the times are those of the moment; ``users`` are the
+    clients that were told apart. ``details`` is what PUBLISH lets out besides.
+    ``news`` is what the tracker was not told of yet, and ``told`` where it will be
+    when it has heard it.
     """
 
     bug_id: str
@@ -72,14 +83,20 @@ class BugReport:
     error_type: str = ""
     mechanism: str = ""
     exception_type: str = ""
+    cause: str = ""
+    reason: str = ""
     status_code: int | None = None
     method: str = ""
     route: str = ""
+    view: str = ""
     is_json: bool = False
-    accepts_json: bool = False
-    query: Fields = ()
-    body: Fields = ()
-    kwargs: Fields = ()
+    is_signed_in: bool = False
+    is_streamed: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    query: Fields = dataclasses.field(default_factory=dict)
+    body: Shape = dataclasses.field(default_factory=dict)
+    kwargs: Fields = dataclasses.field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
     frames: tuple[Frame, ...] = ()
     source: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -121,7 +138,7 @@ class BugReport:
     def safe_title(self) -> str:
         """Return ``B-012: …`` as an issue's title: one line, no mention, no reference, never blank."""
         text = clean_line(f"{self.bug_id}: {self.title or 'error'}", TITLE_CHARS)
-        return re.sub(r"([@#])(?=\S)", rf"\1{ZERO_WIDTH_SPACE}", text)[:TITLE_CHARS]
+        return re.sub(r"([@#]|\bGH-)(?=\S)", rf"\1{ZERO_WIDTH_SPACE}", text, flags=re.IGNORECASE)[:TITLE_CHARS]
 
     @property
     def path_name(self) -> str:
@@ -130,8 +147,8 @@ class BugReport:
 
     def to_json(self) -> str:
         """Return what :func:`report_from_json` needs, as JSON that ends no HTML comment."""
-        values = {name: getattr(self, name) for name in _PUBLISHED}
-        text = json.dumps({name: value for name, value in values.items() if value}, ensure_ascii=True)
+        values = {name: value for name in _PUBLISHED if (value := getattr(self, name))}
+        text = json.dumps(values, ensure_ascii=True)
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
 
 
@@ -170,6 +187,7 @@ def report_for(bug: KnownBug, *, told: int = 0) -> BugReport:
         severity=bug.severity,
         status=bug.status,
         kind=bug.kind,
+        cause=bug.cause,
         environment=bug.environment,
         description=bug.description,
         fingerprint=bug.fingerprint,
@@ -194,63 +212,90 @@ def report_for(bug: KnownBug, *, told: int = 0) -> BugReport:
 
 
 def _details_from(log: ErrorLog) -> dict[str, Any]:
-    request = log.request_data if isinstance(log.request_data, dict) else {}
-    headers = request.get("headers")
-    headers = headers if isinstance(headers, dict) else {}
-    task = log.context.get("task") if isinstance(log.context, dict) else None
-    arguments = task.get("arguments") if isinstance(task, dict) else None
-    frames = _own_frames(log.stacktrace)
+    request, context = _mapping(log.request_data), _mapping(log.context)
+    headers, task = _mapping(request.get("headers")), context.get("task")
+    frames = log.stacktrace[0]["frames"] if log.stacktrace else []
+    own = [frame for frame in frames if frame["in_app"]][-FRAMES:]
+    body = request.get("body") if task is None else _mapping(task).get("arguments")
+    fields = _shape(body if isinstance(body, (dict, list)) else {})
+    files = [each["field"] for each in request.get("files") or () if _is_field_name(each["field"])]
+    reason = _CSRF_REASON.match(log.exception_message)
     return {
         "error_type": log.error_type,
         "mechanism": log.mechanism,
         "exception_type": log.exception_type,
+        "reason": " ".join(reason[0].split()) if log.error_type == log.ErrorType.CSRF and reason else "",
         "status_code": log.status_code,
         "method": log.method,
         "route": log.url_pattern,
+        "view": _view_of(log.url_pattern) if log.url_pattern.startswith("/") and not own else "",
         "is_json": "json" in str(headers.get("Content-Type", "")),
-        "accepts_json": str(headers.get("Accept", "")).startswith("application/json"),
-        "query": _fields(request.get("query")),
-        "body": _fields(request.get("body") if task is None else arguments),
-        "kwargs": _fields(request.get("kwargs")),
-        "frames": tuple((each["filename"], each["lineno"], each["function"], each["context_line"]) for each in frames),
-        "source": _source_of(frames[-1]) if frames else (),
-        "details": _published(log, request),
+        "is_signed_in": log.user_id is not None,
+        "is_streamed": any(each["module"] == _STREAM[0] and each["function"] in _STREAM[1:] for each in frames),
+        "headers": tuple(each for each in _HEADERS if str(headers.get(each[0], "")).startswith(each[1])),
+        "query": _shape(_mapping(request.get("query"))),
+        "body": {**fields, **dict.fromkeys(files, "file")} if isinstance(fields, dict) else fields,
+        "kwargs": _shape(_mapping(request.get("kwargs"))),
+        "arguments": tuple(map(argument_like, _mapping(context.get("command")).get("arguments") or ())),
+        "frames": tuple((each["filename"], each["lineno"], each["function"], each["context_line"]) for each in own),
+        "source": _source_of(own[-1]) if own else (),
+        "details": _published(log, request, own),
     }
 
 
-def _published(log: ErrorLog, request: dict[str, Any]) -> dict[str, Any]:
+def _published(log: ErrorLog, request: dict[str, Any], frames: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what PUBLISH lets out, as it was stored: without secrets."""
-    wanted = conf.get_settings().PUBLISH
-    found: dict[str, Any] = {}
-    if "message" in wanted:
-        found["message"] = log.exception_message
-    if "request" in wanted:
-        found["request"] = {"url": log.full_url, **request}
-    if "user" in wanted:
-        found["user"] = {"id": str(log.user_id or ""), "name": log.user_label, "address": log.ip_address or ""}
-    if "locals" in wanted:
-        found["locals"] = [frame["vars"] for frame in _own_frames(log.stacktrace) if frame.get("vars")]
-    return {name: value for name, value in found.items() if value}
+    found = {
+        "message": log.exception_message,
+        "request": {"url": log.full_url, **request} if log.full_url or request else {},
+        "user": {"id": str(log.user_id or ""), "name": log.user_label, "address": log.ip_address or ""},
+        "locals": [frame["vars"] for frame in frames if frame.get("vars")],
+    }
+    return {name: value for name, value in found.items() if value and name in conf.get_settings().PUBLISH}
 
 
-def _fields(values: Any) -> Fields:  # noqa: ANN401  JSON
-    """Return the names in *values* that read like names of fields: a client may send anything as one."""
-    scrub = conf.get_scrubber().text
-    items = [(name, kind_of(name, value)) for name, value in values.items()] if isinstance(values, dict) else []
-    return tuple(item for item in items if _FIELD_NAME.fullmatch(item[0]) and scrub(item[0]) == item[0])[:FIELDS]
+def _mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
+    return value if isinstance(value, dict) else {}
 
 
-def _own_frames(stacktrace: Any) -> list[dict[str, Any]]:  # noqa: ANN401  JSON
-    frames = stacktrace[0]["frames"] if stacktrace else []
-    return [frame for frame in frames if frame["in_app"]][-FRAMES:]
+def _shape(value: Any) -> Any:  # noqa: ANN401  JSON
+    """Return the shape of *value* with the names that read like names of fields, so many at most."""
+    return shape_of(value, _is_field_name, iter(range(FIELDS)))
+
+
+def _is_field_name(name: Any) -> bool:  # noqa: ANN401  JSON
+    """Return whether *name* may leave: a client may send anything as one."""
+    text = str(name)
+    return _FIELD_NAME.fullmatch(text) is not None and conf.get_scrubber().text(text) == text
+
+
+def _view_of(route: str) -> str:
+    """Return the dotted name of the view at *route*, where no frame tells the place."""
+
+    def views(patterns: list[Any], prefix: str) -> Iterator[str]:
+        for each in patterns:
+            text = prefix + str(each.pattern).removeprefix("^")
+            if isinstance(each, URLResolver):
+                yield from views(each.url_patterns, text)
+            elif isinstance(each, URLPattern) and normalize_route(text) == route:
+                yield each.lookup_str
+
+    try:
+        return next(views(get_resolver().url_patterns, ""), "")
+    except Exception:  # noqa: BLE001  the project's own URLs, which this process may be the first to import
+        return ""
 
 
 def _source_of(frame: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        *(f"  {line}" for line in frame["pre_context"]),
-        f"> {frame['context_line']}",
-        *(f"  {line}" for line in frame["post_context"]),
-    )
+    """Return the lines around *frame* with their numbers, without blank ones at the ends."""
+    before = frame["pre_context"]
+    first = frame["lineno"] - len(before)
+    lines = list(enumerate([*before, frame["context_line"], *frame["post_context"]], first))
+    while lines and not lines[0][1].strip():
+        del lines[0]
+    while lines and not lines[-1][1].strip():
+        del lines[-1]
+    return tuple(f"{'>' if number == frame['lineno'] else ' '} {number:4} {line}".rstrip() for number, line in lines)
 
 
 def _time(moment: dt.datetime | None) -> str:
@@ -259,17 +304,23 @@ def _time(moment: dt.datetime | None) -> str:
 
 def report_from(bug_id: str, data: Mapping[str, Any]) -> BugReport:
     """
-    Return the report of *bug_id* from plain *data*; keys that a report has not are left out.
+    Return the report of *bug_id* from plain *data*, each value checked and cut; other keys are left out.
 
     Raises:
-        ValueError: *bug_id* is no bug id.
+        ValueError: *bug_id* is no bug id, or a value is none for its key.
     """
-    if not re.fullmatch(r"[A-Za-z0-9]{1,8}-\d{1,9}", bug_id):
+    if not _BUG_ID.fullmatch(bug_id):
         msg = f"{bug_id!r} is no bug id; write it like 'B-012'"
         raise ValueError(msg)
-    names = {field.name for field in dataclasses.fields(BugReport)} - {"bug_id", "file_name"}
-    values = {name: value for name, value in data.items() if name in names}
-    return BugReport(bug_id=bug_id, **{"uuid": bug_id, "title": "", **values})
+    values: dict[str, Any] = {"uuid": bug_id, "title": ""}
+    for field in dataclasses.fields(BugReport):
+        if field.name in _PUBLISHED and field.name in data:
+            try:
+                values[field.name] = _checked(field.name, str(field.type), data[field.name])
+            except (TypeError, ValueError, KeyError, RecursionError) as error:
+                msg = f"{field.name} of {bug_id} is not what a report has: {type(error).__name__}"
+                raise ValueError(msg) from error
+    return BugReport(**{**values, "bug_id": bug_id})
 
 
 def report_from_json(text: str) -> BugReport:
@@ -279,29 +330,58 @@ def report_from_json(text: str) -> BugReport:
     Raises:
         ValueError: It is no report.
     """
-    raw = json.loads(text)
-    if not isinstance(raw, dict) or not re.fullmatch(r"[0-9a-f-]{36}", str(raw.get("uuid"))):
+    try:
+        raw = json.loads(text)
+        values = {**raw, "uuid": str(uuid.UUID(raw["uuid"]))}
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         msg = "not a report"
-        raise ValueError(msg)
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(BugReport):
-        if field.name in _PUBLISHED and field.name in raw:
-            values[field.name] = _checked(str(field.type), raw[field.name])
-    return report_from(str(values.pop("bug_id", "")), values)
+        raise ValueError(msg) from error
+    return report_from(str(values.get("bug_id")), values)
 
 
-def _checked(expected: str, value: Any) -> Any:  # noqa: ANN401  JSON
-    """Return *value* as the *expected* type, by its name in ``BugReport``."""
-    if expected == "Fields":
-        return tuple((str(name), str(kind)) for name, kind in value)
-    if expected == "tuple[Frame, ...]":
-        return tuple((str(file), int(line), str(function), str(source)) for file, line, function, source in value)
-    if expected == "tuple[str, ...]":
-        return tuple(map(str, value))
-    if expected == "bool":
-        return bool(value)
-    if expected.startswith("int"):
-        return int(value)
-    if expected.startswith("dict"):
-        return dict(value)
-    return str(value)
+_CHOICES = {
+    "severity": set(KnownBug.Severity.values),
+    "status": set(KnownBug.Status.values),
+    "kind": set(KnownBug.Kind.values),
+    "error_type": {"", *ErrorLog.ErrorType.values},
+}
+
+
+def _checked(name: str, kind: str, value: Any) -> Any:  # noqa: ANN401  JSON
+    """
+    Return *value* as the field *name* has it, whose type is written *kind*.
+
+    Raises:
+        ValueError: It is none; also TypeError, KeyError and RecursionError.
+    """
+    if name in _CHOICES:
+        return {each: each for each in _CHOICES[name]}[value]
+    if name in {"first_seen", "last_seen"}:
+        return _time(dt.datetime.fromisoformat(value)) if value else ""
+    if name == "headers":
+        return tuple(each for each in _HEADERS if list(each) in map(list, value))
+    if name == "details":
+        return json.loads(json.dumps(dict(value)))
+    if kind in {"Fields", "Shape"}:
+        is_plain = isinstance(value, dict) or (kind == "Shape" and isinstance(value, list))
+        return checked_shape(value if is_plain else {}, _is_field_name, iter(range(FIELDS)))
+    if kind == "tuple[Frame, ...]":
+        frames = [(file, _checked("", "int", line), function, source) for file, line, function, source in value]
+        return tuple((_text(file), line, _text(function), _text(source)) for file, line, function, source in frames)[
+            -FRAMES:
+        ]
+    if kind == "tuple[str, ...]":
+        words = map(argument_like, map(_text, value)) if name == "arguments" else map(_text, value)
+        return tuple(words)[:FIELDS]
+    if kind == "bool":
+        return value is True
+    if kind.startswith("int"):
+        return None if value is None else min(max(int(value), 0), 2**53)
+    return _text(value, DESCRIPTION_CHARS if name == "description" else TEXT_CHARS)
+
+
+def _text(value: Any, limit: int = TEXT_CHARS) -> str:  # noqa: ANN401  JSON
+    if not isinstance(value, str):
+        msg = "not a text"
+        raise TypeError(msg)
+    return clean_text(value, limit)

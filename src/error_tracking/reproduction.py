@@ -7,33 +7,33 @@ Values in, text out: knows no Django and no database.
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import keyword
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
-from .samples import kind_of, made_up
+from .samples import HIDDEN, Code, kind_of, made_up
+from .utils import clean_text
 
 if TYPE_CHECKING:
-    from .report import BugReport, Fields
+    from .report import BugReport
+
+LINE_CHARS = 100
+SERVER_ERROR = 500
+SHELL = "# In a shell call django.test.utils.setup_test_environment() before."
+UPLOAD = "from django.core.files.uploadedfile import SimpleUploadedFile"
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "TRACE"})
 
 
-def _values(fields: Fields, *, as_text: bool = False) -> dict[str, Any]:
-    values = {name: made_up(kind) for name, kind in fields}
-    if not as_text:
-        return values
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+@dataclasses.dataclass(slots=True)
+class Recipe:
+    """What makes a failure again: imports, statements, and what holds with the fix, as assert and for a TestCase."""
 
-
-def path_of(report: BugReport) -> str:
-    """Return the path that the request is sent to: the route with made-up values in it."""
-    kinds = dict(report.kwargs)
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1]
-        return str(made_up(kinds.get(name) or kind_of(name, "")))
-
-    return re.sub(r"\{(\w+)\}", value, report.route)
+    imports: list[str] = dataclasses.field(default_factory=list)
+    lines: list[str] = dataclasses.field(default_factory=list)
+    checks: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
 
 def is_request(report: BugReport) -> bool:
@@ -41,49 +41,113 @@ def is_request(report: BugReport) -> bool:
     return report.route.startswith("/")
 
 
-def call_for(report: BugReport, client: str) -> list[str]:
-    """Return the lines that make the failure again and leave its answer in ``response``, if it has one."""
+def path_of(report: BugReport) -> str:
+    """Return the path that the request is sent to: the route with made-up values in it."""
+
+    def value(match: re.Match[str]) -> str:
+        shape = report.kwargs.get(match[1]) or kind_of(match[1], HIDDEN[0])
+        return quote(str(made_up(shape)), safe="/@:")
+
+    return re.sub(r"\{(\w+)\}", value, clean_text(report.route, 1_000))
+
+
+def recipe_for(report: BugReport, client: str, *, is_test: bool) -> Recipe:
+    """Return what makes the failure again with the test client named *client*; without lines where nobody knows how."""
+    if report.reason.startswith(("Origin", "Referer")):
+        return Recipe()  # what the proxy and CSRF_TRUSTED_ORIGINS say is not the test client's
     if is_request(report):
-        return _request_lines(report, client)
+        return _request_recipe(report, client, is_test=is_test)
     kind, _, name = report.route.partition(" ")
-    values = _python(_values(report.body))
-    if report.mechanism == "celery" and kind == "task":
-        return [
-            "from celery import current_app",
-            "",
-            f"current_app.tasks[{_python(name)}].apply(kwargs={values}, throw=True)",
+    if kind == "task" and report.mechanism == "celery":
+        tasks = "current_app.loader.import_default_modules()"
+        call = f"current_app.tasks[{_python(name)}].apply({_given(report, 'args={}', 'kwargs={}')}, throw=True)"
+        return Recipe(["from celery import current_app"], [tasks, call])
+    if kind == "task" and report.mechanism == "django.tasks":
+        call = f"import_string({_python(name)}).func({_given(report, '*{}', '**{}')})"
+        return Recipe(["from django.utils.module_loading import import_string"], [call])
+    if kind == "command" and name.isidentifier():
+        words = ", ".join(_python(each) for each in (name, *report.arguments))
+        return Recipe(["from django.core.management import call_command"], [f"call_command({words})"])
+    return Recipe()
+
+
+def _given(report: BugReport, args: str, kwargs: str) -> str:
+    """Return the arguments of a task as it is called; those without names are in two lists."""
+    values = made_up(report.body if isinstance(report.body, dict) else {})
+    if set(values) != {"args", "kwargs"}:
+        return kwargs.format(_python(values))
+    return f"{args.format(_python(values['args']))}, {kwargs.format(_python(values['kwargs']))}"
+
+
+def _request_recipe(report: BugReport, client: str, *, is_test: bool) -> Recipe:
+    made = Recipe()
+    headers = [f"{_python(name)}: {_python(value)}" for name, value in report.headers]
+    if report.is_signed_in:
+        made.imports.append("from django.contrib.auth import get_user_model")
+        user = 'create_user("user@example.com")' if is_test else "first()"
+        made.lines.append(f"{client}.force_login(get_user_model().objects.{user})")
+    if report.error_type == "csrf":
+        made.imports.append("from django.conf import settings")
+        made.lines += [
+            f"{client}.get({_python(path_of(report))})  # or the page that has the form, if that is another one",
+            f"token = {client}.cookies.get(settings.CSRF_COOKIE_NAME)",
         ]
-    if report.mechanism == "django.tasks" and kind == "task":
-        given = _values(report.body)
-        args, kwargs = given.get("args") or [], given.get("kwargs") or {}
-        call = f"import_string({_python(name)}).func(*{_python(args)}, **{_python(kwargs)})"
-        return ["from django.utils.module_loading import import_string", "", call]
-    if report.mechanism == "command" and kind == "command":
-        return ["from django.core.management import call_command", "", f"call_command({_python(name)})"]
-    return []
+        headers.append('"x-csrftoken": token.value if token else ""')
+    call = f"response = {client}.{_call(report, made, headers)}"
+    if not report.status_code:  # the host's own code has dealt with the error, and the answer was a good one
+        made.imports.append("from error_tracking.testing import captured_events")
+        made.lines += ["with captured_events() as events:", f"    {call}"]
+        made.checks.append(("not events, events[0].title", "self.assertEqual([event.title for event in events], [])"))
+        return made
+    made.lines.append(call)
+    if report.is_streamed:
+        made.lines.append('b"".join(response)')
+    if report.status_code >= SERVER_ERROR:
+        made.checks.append(
+            ("response.status_code < 500, response.status_code", "self.assertLess(response.status_code, 500)")
+        )
+    else:
+        check = f"response.status_code != {report.status_code}, response.status_code"
+        made.checks.append((check, f"self.assertNotEqual(response.status_code, {report.status_code})"))
+    return made
 
 
-def _request_lines(report: BugReport, client: str) -> list[str]:
-    path, method = path_of(report), (report.method or "GET").upper()
+def _call(report: BugReport, made: Recipe, headers: list[str]) -> str:
+    """Return the call of the client's method; what is sent becomes a line of *made*."""
+    method, path = (report.method or "GET").upper(), path_of(report)
     if report.query:
-        text = "&".join(f"{name}={value}" for name, value in _values(report.query, as_text=True).items())
-        path = f"{path}?{text}"
+        path += f"?{urlencode(made_up(report.query), doseq=True)}"
     arguments = [_python(path)]
-    is_form = bool(report.body) and not report.is_json
-    if is_form and method == "POST":
-        arguments.append(_python(_values(report.body, as_text=True)))
-    elif report.body:
-        arguments += [_python(_values(report.body)), 'content_type="application/json"']
-    headers = {"accept": "application/json"} if report.accepts_json else {}
+    if method not in _WITH_BODY | _WITHOUT_BODY:
+        arguments.insert(0, _python(method))
+    elif method in _WITH_BODY and (report.body or report.is_json):
+        data = _assigned("data", made_up(report.body))
+        made.lines.append(data)
+        made.imports += [UPLOAD] if UPLOAD.rpartition(" ")[2] in data else []
+        arguments.append("data")
+        if report.is_json or method != "POST":
+            arguments.append('content_type="application/json"')
     if headers:
-        arguments.append(f"headers={_python(headers)}")
-    if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}:
-        return [f"response = {client}.{method.lower()}({', '.join(arguments)})"]
-    return [f"response = {client}.generic({_python(method)}, {arguments[0]})"]
+        arguments.append(f"headers={{{', '.join(headers)}}}")
+    function = method.lower() if method in _WITH_BODY | _WITHOUT_BODY else "generic"
+    return f"{function}({', '.join(arguments)})"
+
+
+def _assigned(name: str, value: object) -> str:
+    """Return the assignment of *value*, an item a line where it is long."""
+    line = f"{name} = {_python(value)}"
+    if len(line) <= LINE_CHARS or not isinstance(value, (dict, list)):
+        return line
+    pairs = value.items() if isinstance(value, dict) else ()
+    items = [f"{_python(key)}: {_python(each)}" for key, each in pairs] or map(_python, value)
+    begin, end = "{}" if pairs else "[]"
+    return "\n".join([f"{name} = {begin}", *(f"    {item}," for item in items), end])
 
 
 def _python(value: Any) -> str:  # noqa: ANN401  made-up values
     """Return *value* as Python source with double quotes, as people write it."""
+    if isinstance(value, Code):
+        return value
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_python(name)}: {_python(item)}" for name, item in value.items()) + "}"
     if isinstance(value, list):
@@ -91,48 +155,35 @@ def _python(value: Any) -> str:  # noqa: ANN401  made-up values
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def _checks(report: BugReport) -> list[str]:
-    """Return what holds of ``response`` once the bug is fixed, as conditions."""
-    status = report.status_code or 500
-    if status < 400:  # noqa: PLR2004  the answer had begun, then its body failed
-        return ['b"".join(response)']
-    return ["response.status_code < 500" if status >= 500 else f"response.status_code != {status}"]  # noqa: PLR2004
-
-
 def reproduction(report: BugReport) -> str:
     """Return Python that makes the failure again, ``""`` where nobody knows how; fixed, it ends without an error."""
-    lines = call_for(report, "client")
-    if not is_request(report) or not lines:
-        return "\n".join(lines)
-    strict = "enforce_csrf_checks=True" if report.error_type == "csrf" else ""
-    head = [
-        "from django.test import Client",
-        "",
-        "# In a test, or in a shell after django.test.utils.setup_test_environment().",
-        f"client = Client({strict})",
-    ]
-    checks = [line if line.startswith("b") else f"assert {line}, response.status_code" for line in _checks(report)]
-    return "\n".join([*head, *lines, *checks])
+    made = recipe_for(report, "client", is_test=False)
+    if not made.lines:
+        return ""
+    imports, lines = made.imports, made.lines
+    if is_request(report):
+        imports = [*imports, "from django.test import Client"]
+        strict = "enforce_csrf_checks=True" if report.error_type == "csrf" else ""
+        lines = [SHELL, f"client = Client({strict})", *lines]
+    return "\n".join([*sorted(imports), "", *lines, *(f"assert {check}" for check, _ in made.checks)])
 
 
 def failing_test(report: BugReport) -> str:
-    """Return a test that fails as the bug does, and passes with the fix; it imports and runs."""
-    name = re.sub(r"\W+", "_", report.title.lower()).strip("_")[:60].rstrip("_")
-    name = f"test_{name or 'bug'}" if not keyword.iskeyword(name) else f"test_{name}_"
-    head = [f"class {re.sub(r'[^A-Za-z0-9]', '', report.bug_id)}Tests(TestCase):", f"    def {name}(self):"]
-    imports = ["from django.test import TestCase"]
-    lines = call_for(report, "self.client")
-    if is_request(report) and lines:
-        if report.error_type == "csrf":
-            imports = ["from django.test import Client, TestCase"]
-            lines = ["client = Client(enforce_csrf_checks=True)", *call_for(report, "client")]
-        checks = [line if line.startswith("b") else f"self.assertTrue({line})" for line in _checks(report)]
-        body = [*lines, *checks]
-    elif lines:
-        imports += [lines[0]]
-        body = lines[2:]
-    else:
-        place = report.frames[-1] if report.frames else ("", 0, report.route or "the code", "")
-        words = f"call {place[2]} so that it raises {report.exception_type or 'the error'}"
-        body = [f"self.fail({json.dumps(words)})"]
-    return "\n".join([*sorted(imports), "", "", *head, *(f"        {line}" for line in body)])
+    """Return a test that fails as the bug does, and passes with the fix; it imports and runs also where it cannot."""
+    is_strict = report.error_type == "csrf"
+    made = recipe_for(report, "client" if is_strict else "self.client", is_test=True)
+    imports, lines = [*made.imports, "from django.test import TestCase"], made.lines
+    if is_strict and lines:
+        imports[-1] = "from django.test import Client, TestCase"
+        lines = ["client = Client(enforce_csrf_checks=True)", *lines]
+    if not lines:
+        place = f"{report.frames[-1][2]} ({report.frames[-1][0]})" if report.frames else report.route or "the code"
+        what = report.exception_type or report.reason or "this error"
+        words = f"Not written yet: call {place} so that it fails with {what}."
+        lines = [f"self.fail({_python(words)})"]
+    name = re.sub(r"[^a-z0-9]+", "_", report.title.lower()).strip("_")[:60].strip("_")
+    case = f"class Test{re.sub(r'[^A-Za-z0-9]', '', report.bug_id)}(TestCase):"
+    body = "\n".join([*lines, *(check for _, check in made.checks)]).splitlines()
+    return "\n".join(
+        [*sorted(imports), "", "", case, f"    def test_{name or 'bug'}(self):", *(f"        {line}" for line in body)]
+    )

@@ -7,12 +7,14 @@ layout is the template ``error_tracking/bug.md``, which a project may override.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from django.template.loader import render_to_string
 
+from .exceptions import TrackerError
 from .report import TITLE_CHARS
 from .reproduction import failing_test, reproduction
 from .utils import clean_line, clean_text
@@ -22,16 +24,23 @@ if TYPE_CHECKING:
 
 TEMPLATE = "error_tracking/bug.md"
 BODY_CHARS = 60_000
-FENCE_CHARS = 6_000  # a body has six at most, and must not lose its marker at the end
+FENCE_CHARS = 6_000
+END_CHARS = 120  # what closes a text that was cut
 DATA_CHARS = 12_000
 DATA = "error-tracking:data"
 BEGIN, END = "<!-- error-tracking:begin -->", "<!-- error-tracking:end -->"
+HEADER = (
+    "<!-- Written by error_tracking, one way: nothing is read back from here. The lines above the title and the part "
+    "between the two markers are written anew when the bug changes; your notes belong below. -->"
+)
 _DATA = re.compile(rf"<!-- {DATA} (\{{[^<>]{{1,{DATA_CHARS * 2}}}\}}) -->")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, 5.1
 
 
 def code(text: str) -> str:
     """Return outside *text* as a code span on one line, from which no Markdown breaks out (FAULTS X16)."""
-    text = clean_line(text, 300) or "-"
+    text = _without_comments(clean_line(text, 300)) or "-"
     run = max((len(match) for match in re.findall(r"`+", text)), default=0)
     ticks = "`" * (run + 1)
     pad = " " if text[0] == "`" or text[-1] == "`" else ""
@@ -40,16 +49,23 @@ def code(text: str) -> str:
 
 def fence(text: str, language: str = "") -> str:
     """Return outside *text* as a fenced block, one backtick longer than any run inside (FAULTS X16)."""
-    text = re.sub(r"`{20,}", "`" * 20, clean_text(text, FENCE_CHARS))
+    text = re.sub(r"`{20,}", "`" * 20, _without_comments(clean_text(text, FENCE_CHARS)))
     ticks = "`" * max(3, *(len(match) + 1 for match in re.findall(r"`+", text)), 3)
     return f"{ticks}{language}\n{text}\n{ticks}"
 
 
+def _without_comments(text: str) -> str:
+    """Return *text* without the begin of a comment: it may look like one of ours, which are searched for."""
+    return text.replace("<!--", "<!- -")
+
+
 def stack_text(report: BugReport) -> str:
-    """Return the in-app frames as text, the raising one last."""
+    """Return the in-app frames as text, the raising one last and with the lines around it."""
     lines = []
     for filename, lineno, function, source in report.frames:
         lines += [f"{filename}:{lineno} in {function}", f"    {source.strip()}"]
+    if report.source and lines:
+        lines[-1:] = report.source
     if report.exception_type:
         lines.append(report.exception_type)
     return "\n".join(lines)
@@ -57,32 +73,49 @@ def stack_text(report: BugReport) -> str:
 
 def status_facts(report: BugReport) -> list[tuple[str, str]]:
     """Return what changes in a bug's life, as label and Markdown."""
-    times = "once" if report.count == 1 else f"{report.count} times"
-    users = f", by {report.users} or more users or addresses" if report.users > 1 else ""
+    status = f"merged into {code(report.merged_into)}" if report.merged_into else report.status.replace("_", " ")
+    seen = "once" if report.count == 1 else f"{report.count} times"
+    seen += f", by {report.users} users or addresses" if report.users > 1 else ""
+    if report.first_seen:
+        is_once = report.first_seen == report.last_seen
+        seen += f", {report.first_seen}" if is_once else f", from {report.first_seen} to {report.last_seen}"
+    releases = [
+        f"{label} {code(name)}"
+        for label, name in (
+            ("first seen in", report.first_release),
+            ("last in", report.last_release if report.last_release != report.first_release else ""),
+            ("resolved in", report.resolved_in_release),
+        )
+        if name
+    ]
     return [
-        (
-            "Status",
-            f"merged into {code(report.merged_into)}" if report.merged_into else report.status.replace("_", " "),
-        ),
+        ("Status", status),
         ("Severity", report.severity),
-        ("Seen", f"{times}{users}, first {report.first_seen or '-'}, last {report.last_seen or '-'}"),
-        *([("First release", code(report.first_release))] if report.first_release else []),
-        *([("Last release", code(report.last_release))] if report.last_release else []),
-        *([("Resolved in release", code(report.resolved_in_release))] if report.resolved_in_release else []),
+        ("Seen", seen),
+        *([("Releases", ", ".join(releases))] if releases else []),
     ]
 
 
 def facts(report: BugReport) -> list[tuple[str, str]]:
     """Return what a bug is, as label and Markdown."""
-    where = report.frames[-1] if report.frames else None
-    return [
-        ("Kind", code(report.exception_type or report.error_type or "error")),
-        *([("HTTP status", str(report.status_code))] if report.status_code else []),
-        *([("Route", code(f"{report.method} {report.route}".strip()))] if report.route else []),
-        *([("Likely place", code(f"{where[0]}:{where[1]} in {where[2]}"))] if where else []),
-        ("Environment", code(report.environment)),
-        ("Fingerprint", code(report.fingerprint)),
-    ]
+    kind = code(report.exception_type or report.error_type or "error")
+    where = f"{report.frames[-1][0]}:{report.frames[-1][1]} in {report.frames[-1][2]}" if report.frames else report.view
+    what = [code(f"{report.method} {report.route}".strip())] if report.route else []
+    if report.is_streamed:
+        what.append("in the middle of a streamed answer")
+    elif report.status_code:
+        what.append(f"HTTP {report.status_code}")
+    elif report.route.startswith("/"):
+        what.append("answered all the same: the project's own code has dealt with it")
+    what += ["by somebody signed in"] if report.is_signed_in else []
+    found = {
+        "Kind": f"{kind}: {code(report.reason)}" if report.reason else kind,
+        "Cause": code(report.cause) if report.cause.partition(" ")[0] != report.exception_type and report.cause else "",
+        "Where": ", ".join(what),
+        "Likely place": code(where) if where else "",
+        "Environment": code(report.environment) if report.environment else "",
+    }
+    return [(label, text) for label, text in found.items() if text]
 
 
 def status_block(report: BugReport) -> str:
@@ -97,34 +130,56 @@ def markdown(report: BugReport, *, status: str = "") -> str:
 
     *status* is the part that changes, in the form that it has there.
     """
-    again, test = reproduction(report), failing_test(report)
-    text = render_to_string(
-        TEMPLATE,
-        {
-            "report": report,
-            "status": status or "\n".join(f"- {label}: {text}" for label, text in status_facts(report)),
-            "facts": [(label, text) for label, text in facts(report)],
-            "description": fence(report.description, "text") if report.description else "",
-            "groups": [code(title) for title in report.groups],
-            "stack": fence(stack_text(report), "text") if report.frames else "",
-            "source": fence("\n".join(report.source), "text") if report.source else "",
-            "commits": [code(line) for line in report.commits],
-            "reproduction": fence(again, "python") if again else "",
-            "test": fence(test, "python") if test else "",
-            "details": fence(json.dumps(report.details, indent=2, ensure_ascii=False), "json")
-            if report.details
-            else "",
-        },
-    )
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    is_error = report.kind == "error"
+    again, test = (reproduction(report), failing_test(report)) if is_error else ("", "")
+    details = json.dumps(report.details, indent=2, ensure_ascii=False) if report.details else ""
+    values = {
+        "report": report,
+        "status": status or "\n".join(f"- {label}: {text}" for label, text in status_facts(report)),
+        "facts": "\n".join(f"- {label}: {text}" for label, text in facts(report)),
+        "description": fence(report.description, "text") if report.description else "",
+        "groups": "\n".join(f"- {code(title)}" for title in report.groups),
+        "stack": fence(stack_text(report), "text") if report.frames else "",
+        "commits": "\n".join(f"- {code(line)}" for line in report.commits),
+        "reproduction": fence(again, "python") if again else "",
+        "test": fence(test, "python") if test else "",
+        "details": fence(details, "json") if details else "",
+    }
+    try:
+        return render_to_string(TEMPLATE, values).strip()
+    except Exception as error:  # the template may be the project's own, and raise anything
+        msg = f"the template {TEMPLATE} does not work: {type(error).__name__}: {error}"
+        raise TrackerError(msg) from error
+
+
+def cut(text: str, limit: int) -> str:
+    """Return *text* within *limit* characters: whole lines, and no fence left open (FAULTS X06)."""
+    if len(text) <= limit:
+        return text
+    lines = text[: limit - END_CHARS].split("\n")[:-1]
+    ticks = ""
+    for line in lines:
+        found = _FENCE.match(line)
+        if found and not ticks:
+            ticks = found[1]
+        elif found and found[1].startswith(ticks) and line.strip() == found[1]:
+            ticks = ""
+    return "\n".join([*lines, *([ticks] if ticks else []), "", "(cut here)"])
 
 
 def issue_body(report: BugReport) -> str:
     """Return the body of an issue: the Markdown, the marker, and what ``error_tracking_pull`` makes the file of."""
-    data = report.to_json()
-    hidden = f"\n<!-- {DATA} {data} -->" if len(data) <= DATA_CHARS else ""
-    tail = f"\n\n{report.marker}{hidden}"
-    return markdown(report, status=status_block(report))[: BODY_CHARS - len(tail)] + tail
+    tail = "\n\n".join(["", report.marker, _hidden(report)]).rstrip()
+    return cut(markdown(report, status=status_block(report)), BODY_CHARS - len(tail)) + tail
+
+
+def _hidden(report: BugReport) -> str:
+    """Return *report* as a comment that :func:`data_in` finds; what is long and not needed most is left out first."""
+    for names in ((), ("details",), ("source", "groups", "arguments"), ("description", "body", "query"), ("frames",)):
+        report = dataclasses.replace(report, **{name: type(getattr(report, name))() for name in names})
+        if len(data := report.to_json()) <= DATA_CHARS:
+            return f"<!-- {DATA} {data} -->"
+    return ""
 
 
 def data_in(body: str) -> str:
@@ -139,9 +194,8 @@ def with_status(body: str, report: BugReport) -> str:
     _, end, tail = rest.partition(END)
     if not (begin and end):
         return body
-    data = report.to_json()
-    hidden = f"<!-- {DATA} {data} -->"
-    tail = _DATA.sub(lambda _match: hidden, tail) if len(data) <= DATA_CHARS else tail
+    hidden = _hidden(report)
+    tail = _DATA.sub(lambda _match: hidden, tail) if hidden else tail
     return f"{head}{status_block(report)}{tail}"
 
 
@@ -174,5 +228,22 @@ def front_matter(report: BugReport) -> str:
         "merged_into": report.merged_into,
         "issue": report.issue_url,
     }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=True)}" for name, value in values.items()]
+    lines = [f"{name}: {_yaml(value)}" for name, value in values.items() if value != ""]
     return "\n".join(["---", *lines, "---"])
+
+
+def _yaml(value: str | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return json.dumps(_UNPRINTABLE.sub("\ufffd", clean_line(value, TITLE_CHARS)), ensure_ascii=False)
+
+
+def bug_file(report: BugReport) -> str:
+    """Return the whole file of *report*, as it is when it is new."""
+    title = f"# {report.bug_id}: {code(report.title or 'error')}"
+    return "\n\n".join([front_matter(report), title, HEADER, generated(report), "## Notes"]) + "\n"
+
+
+def generated(report: BugReport) -> str:
+    """Return the part of the bug file that is ours, between its markers."""
+    return f"{BEGIN}\n{markdown(report)}\n{END}"
