@@ -139,10 +139,12 @@ class BugCreationService:
         bug = row.bug
         try:
             report = dataclasses.replace(report_for(bug, told=row.told), requested_at=row.created.isoformat())
+            found = None
             if row.reference:
                 result = tracker.update(report, row.reference)
             else:
-                result = (tracker.find(report) if row.attempts > 1 else None) or tracker.file(report)
+                found = tracker.find(report) if row.attempts > 1 else None
+                result = found or tracker.file(report)
         except TrackerError as error:
             self._keep_failure(bug, row, error)
             return False
@@ -150,6 +152,8 @@ class BugCreationService:
             logger.exception("a tracker failed: bug=%s tracker=%s", bug.bug_id, row.tracker)
             self._keep_failure(bug, row, TrackerError(f"{type(error).__name__} in the tracker: {error}"))
             return False
+        if found is not None:  # made of what was known then: what has happened since is still to be told
+            report = dataclasses.replace(report, told=row.told)
         self._keep_result(bug, row, report, result)
         return True
 
@@ -167,7 +171,7 @@ class BugCreationService:
             values |= {"reference": result.reference[:200], "url": result.url or row.url}
         if is_new:
             # What was resolved while it was being filed is due once more, to be closed.
-            values |= {"filed_at": now, "told": report.told - report.is_closed}
+            values |= {"filed_at": now, "told": max(0, report.told - report.is_closed)}
         ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
         is_ours = ours.update(claimed_until=None, published_at=None, **values)
         if is_new and result is not None and is_ours:

@@ -28,25 +28,25 @@ from .http import LIMITED, Response, UnreachableError, send, why_not_safe
 TIMEOUT_SECONDS = 30
 REASON_CHARS = 300
 RETRY_AFTER_SECONDS = 60.0
+FORBIDDEN = 403
 PUBLIC_HOST = "github.com"
 API_VERSION = "2022-11-28"
 _REPO = re.compile(
     r"(?:(?P<scheme>https?)://)?(?:(?P<host>(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d{1,5})?)/)?"
-    r"(?P<name>[\w.-]{1,39}/(?!\.{1,2}(?:/|$))[\w.-]{1,100}?)(?:\.git)?/?",
+    r"(?P<name>(?!\.)[\w.-]{1,39}/(?!\.{1,2}(?:/|$))[\w.-]{1,100}?)(?:\.git)?/?",
     re.ASCII,
 )
 _TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")
 _ENTERPRISE_TOKENS = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 _PASSED_ON = (
     *("PATH", "HOME", "GH_CONFIG_DIR", "XDG_CONFIG_HOME", "GH_HOST", *_TOKENS, *_ENTERPRISE_TOKENS),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
+_MOVED = "the repository or the issue has moved: set GITHUB_REPO to the new name"
 _PERMANENT = {
-    301: "the repository has moved: set GITHUB_REPO to its new name",
-    302: "the repository has moved: set GITHUB_REPO to its new name",
-    307: "the repository has moved: set GITHUB_REPO to its new name",
-    308: "the repository has moved: set GITHUB_REPO to its new name",
-    401: "GitHub refused the token: set GITHUB_TOKEN or GH_TOKEN, or log in with 'gh auth login'",
+    **dict.fromkeys((301, 302, 303, 307, 308), _MOVED),
+    401: "GitHub refused the token; set GITHUB_TOKEN or GH_TOKEN, or log in with 'gh auth login'",
     403: "the token may not do this, or the repository is archived: it needs 'Issues: read and write'",
     404: "the repository is not there, or the token may not see it: check GITHUB_REPO",
     410: "issues are switched off in the repository, or this one was deleted",
@@ -72,7 +72,17 @@ class Repository:
         root = f"{match['scheme'] or 'https'}://{host}"
         if why_not_safe(root, "GITHUB_REPO"):
             return None
-        return cls(host, match["name"], "https://api.github.com" if host == PUBLIC_HOST else f"{root}/api/v3")
+        is_cloud = host == PUBLIC_HOST or host.endswith(".ghe.com")
+        return cls(host, match["name"], f"https://api.{host}" if is_cloud else f"{root}/api/v3")
+
+
+class RefusedError(TrackerError):
+    """GitHub has answered with *status*, and not done it."""
+
+    def __init__(self, reason: str, status: int, *, is_permanent: bool, retry_after: float | None) -> None:
+        """Keep the *status* of the answer."""
+        super().__init__(reason, is_permanent=is_permanent, retry_after=retry_after)
+        self.status = status
 
 
 class GitHubClient:
@@ -112,10 +122,10 @@ class GitHubClient:
         if self.transport == "https":
             try:
                 response = self._over_https(method, target, body)
-            except UnreachableError:
+            except UnreachableError as error:
                 if not shutil.which("gh"):
                     raise
-                response = self._over_gh(method, target, body)  # it may know a way, and nothing was sent
+                response = self._over_gh(method, target, body, before=f"{error}; ")  # it may know a way
         else:
             response = self._over_gh(method, target, body)
         if response.status // 100 != 2:  # noqa: PLR2004  success
@@ -133,35 +143,37 @@ class GitHubClient:
         }
         return send(method, f"{self.repo.api}/{target}", headers, body)
 
-    def _over_gh(self, method: str, target: str, body: bytes) -> Response:
+    def _over_gh(self, method: str, target: str, body: bytes, *, before: str = "") -> Response:
         assert self.repo is not None  # noqa: S101  call() has looked
-        command = ["gh", "api", "--include", "--method", method, target]
-        if self.repo.host != PUBLIC_HOST:
-            command += ["--hostname", self.repo.host]
+        command = ["gh", "api", "--include", "--method", method, "--hostname", self.repo.host, target]
         output, errors = self._run([*command, *(["--input", "-"] if body else [])], body)
         response = _response_from(output)
         if response is None:
             is_limited = re.search(r"rate limit|HTTP 429", errors, re.IGNORECASE)
             wait = RETRY_AFTER_SECONDS if is_limited else None
-            raise TrackerError(_reason(errors) or "gh gave no answer", retry_after=wait)
+            if "gh auth login" in errors:
+                errors = "gh is not logged in here: run 'gh auth login', or set GITHUB_TOKEN"
+            raise TrackerError(_reason(before + (errors or "gh gave no answer")), retry_after=wait)
         return response
 
     def _run(self, command: list[str], data: bytes) -> tuple[str, str]:
-        process = subprocess.Popen(  # noqa: S603  fixed words, validated repository, no shell
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,
-        )
+        pipe = subprocess.PIPE
         try:
-            output, errors = process.communicate(data, timeout=self.timeout)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            msg = f"gh gave no answer in {self.timeout:.0f} seconds"
+            process = subprocess.Popen(  # noqa: S603  fixed words, validated repository, no shell
+                command, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True
+            )
+        except OSError as error:
+            msg = f"gh could not be started: {error.strerror}"
             raise TrackerError(msg) from error
+        with process:
+            try:
+                output, errors = process.communicate(data, timeout=self.timeout)
+            except BaseException as error:  # whatever interrupts us, no gh stays behind
+                os.killpg(process.pid, signal.SIGKILL)
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                msg = f"gh gave no answer in {self.timeout:.0f} seconds"
+                raise TrackerError(msg) from None
         return output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
 
 
@@ -184,7 +196,8 @@ def token_for(host: str) -> str:
         if isinstance(setting, Path) or (isinstance(setting, str) and setting.startswith("/")):
             setting = Path(setting).read_text(encoding="utf-8")
     except Exception as error:  # the function is the project's own, and asks a vault perhaps
-        msg = _reason(f"GITHUB_TOKEN could not be read: {type(error).__name__}: {error}")
+        why = error.strerror if isinstance(error, OSError) else ""  # other words may tell the token
+        msg = f"GITHUB_TOKEN could not be read: {type(error).__name__} {why or ''}".rstrip()
         raise TrackerError(msg) from error
     token = str(setting or _token_in_environment(host)).strip()
     if not token or not token.isascii() or not token.isprintable():
@@ -217,20 +230,21 @@ def _response_from(output: str) -> Response | None:
     return Response(int(status[1]), headers, data)
 
 
-def _error_from(response: Response) -> TrackerError:
+def _error_from(response: Response) -> RefusedError:
     answer = response.data if isinstance(response.data, dict) else {}
     said = str(answer.get("message", ""))
     details = json.dumps(answer["errors"]) if answer.get("errors") else ""
     wait = response.retry_after
-    is_limited = response.status == LIMITED or wait is not None or "rate limit" in said.lower()
-    reason = f"GitHub answered {response.status}"
+    is_limited = response.status == LIMITED or (
+        response.status == FORBIDDEN and (wait is not None or bool(re.search(r"rate limit|abuse", said, re.IGNORECASE)))
+    )
+    is_permanent = response.status in _PERMANENT and not is_limited
+    reason = _PERMANENT.get(response.status, f"GitHub answered {response.status}")
     if is_limited:
         reason = "GitHub wants a rest"
         wait = wait if wait is not None else RETRY_AFTER_SECONDS
-    elif response.status in _PERMANENT:
-        reason = _PERMANENT[response.status]
     message = _reason(f"{reason}: {said} {details}")
-    return TrackerError(message, is_permanent=not is_limited and response.status in _PERMANENT, retry_after=wait)
+    return RefusedError(message, response.status, is_permanent=is_permanent, retry_after=None if is_permanent else wait)
 
 
 def _reason(text: str) -> str:

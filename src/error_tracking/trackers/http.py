@@ -7,24 +7,25 @@ settings but ``HTTPS_PROXY`` and ``NO_PROXY``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import email.utils
 import http.client
 import json
+import socket
 import ssl
+import threading
 import time
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from error_tracking.exceptions import TrackerError
 
-if TYPE_CHECKING:
-    import socket
-
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
-ANSWER_BYTES = 8 * 1024 * 1024
+ANSWER_BYTES = 32 * 1024 * 1024  # a hundred issues of the greatest size
+LONGEST_REST_SECONDS = 86_400.0
 LIMITED = 429
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -44,22 +45,26 @@ class Response:
     @property
     def retry_after(self) -> float | None:
         """Return how long the server wants to be left alone, in seconds (RFC 9110, 10.2.3; GitHub's rate limits)."""
-        asked = self.headers.get("retry-after", "")
-        if asked.isdigit():
-            return float(asked)
-        moment = email.utils.parsedate_tz(asked) if asked else None
-        if moment is not None:
-            return max(0.0, email.utils.mktime_tz(moment) - time.time())
-        reset = self.headers.get("x-ratelimit-reset", "")
-        if self.headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-            return max(1.0, float(reset) - time.time())
-        return None
+        asked, reset = (self.headers.get(name, "") for name in ("retry-after", "x-ratelimit-reset"))
+        seconds: float | None = None
+        if asked.isdecimal():
+            seconds = float(asked)
+        elif asked:
+            with contextlib.suppress(ValueError, OverflowError):  # no date: as if nothing was asked
+                seconds = email.utils.parsedate_to_datetime(asked).timestamp() - time.time()
+        elif self.headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
+            seconds = max(1.0, float(reset) - time.time())
+        return None if seconds is None else min(max(0.0, seconds), LONGEST_REST_SECONDS)
 
 
 def why_not_safe(url: str, name: str) -> str:
     """Return why nothing is sent to *url*, the setting *name*; ``""`` when it may be (FAULTS B08)."""
-    parts = urlsplit(url)
-    if not parts.hostname or parts.username is not None:
+    try:
+        parts = urlsplit(url)
+        is_whole = bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:  # a port or an address that is none
+        is_whole = False
+    if not is_whole:
         return f"{name} must be a URL with a host and without a user"
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return ""
@@ -76,24 +81,32 @@ def send(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> R
         TrackerError: There was no whole answer; nobody knows whether it was done.
     """
     parts = urlsplit(url)
-    connection = _connection(parts.scheme, parts.hostname or "", parts.port)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    deadline = time.monotonic() + READ_SECONDS
     try:
+        connection = _connection(parts.scheme, parts.hostname or "", parts.port)
         connection.connect()
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, UnicodeError, http.client.HTTPException) as error:
         msg = f"{parts.hostname} cannot be reached: {type(error).__name__}: {error}"
         raise UnreachableError(msg) from error
+    # A server that sends byte by byte gets no more time than one that is silent.
+    watch = threading.Timer(READ_SECONDS, _hang_up, [connection.sock])
+    watch.daemon = True
+    began = time.monotonic()
     try:
-        sock = connection.sock  # the connection lets go of it when the server is going to close
-        sock.settimeout(READ_SECONDS)
+        connection.sock.settimeout(READ_SECONDS)
+        watch.start()
         connection.request(method, target, body or None, headers)
-        answer = connection.getresponse()
-        content = _read(answer, sock, deadline)
+        with connection.getresponse() as answer:
+            content = answer.read(ANSWER_BYTES)
+            if answer.length or answer.read(1):  # fewer bytes than were announced, or more than are taken
+                raise http.client.IncompleteRead(content[:0], answer.length)
     except (OSError, http.client.HTTPException) as error:
-        msg = f"no answer from {parts.hostname}: {type(error).__name__}: {error}"
+        is_slow = time.monotonic() - began >= READ_SECONDS
+        what = f"in {READ_SECONDS:.0f} seconds" if is_slow else f"{type(error).__name__}: {error}"
+        msg = f"no whole answer from {parts.hostname}: {what}"
         raise TrackerError(msg) from error
     finally:
+        watch.cancel()
         connection.close()
     try:
         data = json.loads(content) if content.strip() else None
@@ -102,22 +115,9 @@ def send(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> R
     return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, data)
 
 
-def _read(answer: http.client.HTTPResponse, sock: socket.socket, deadline: float) -> bytes:
-    """Return the body; a server that sends it byte by byte gets no more time than one that is silent."""
-    parts: list[bytes] = []
-    size = 0
-    while chunk := answer.read1(65_536):
-        parts.append(chunk)
-        size += len(chunk)
-        left = deadline - time.monotonic()
-        if left <= 0 or size > ANSWER_BYTES:
-            msg = "the answer took too long" if left <= 0 else "the answer is too large"
-            raise TimeoutError(msg)
-        if sock.fileno() >= 0:
-            sock.settimeout(left)
-    if answer.length:  # fewer bytes than were announced
-        raise http.client.IncompleteRead(b"".join(parts), answer.length)
-    return b"".join(parts)
+def _hang_up(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it was closed in this very moment
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # below TLS, which another thread is reading
 
 
 def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
@@ -127,7 +127,7 @@ def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPCon
     context = ssl.create_default_context()
     if not proxy or urllib.request.proxy_bypass(host):
         return http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=context)
-    parts = urlsplit(proxy)
+    parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
     tunnel = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=CONNECT_SECONDS, context=context)
     tunnel.set_tunnel(host, port)
     return tunnel
