@@ -145,8 +145,9 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
             sums = moved.aggregate(count=Coalesce(Sum("times_seen"), 0), first=Min("first_seen"), last=Max("last_seen"))
             now = timezone.now()
             values = {"status": Status.RESOLVED, "resolved_at": now, "merged_into": survivor, "modified": now}
+            remaining = Greatest(F("occurrence_count"), sums["count"]) - sums["count"]  # never below 0: MariaDB refuses
             rows = self._everywhere(alias).filter(pk=bug.pk, merged_into=None)
-            if not rows.update(**values, occurrence_count=Greatest(F("occurrence_count") - sums["count"], 0)):
+            if not rows.update(**values, occurrence_count=remaining):
                 transaction.set_rollback(True, using=alias)
                 return False
             self._everywhere(alias).filter(merged_into=bug).update(merged_into=survivor)
