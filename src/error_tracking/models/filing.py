@@ -76,6 +76,12 @@ class FilingQuerySet(models.QuerySet["Filing"]):
         rows = self.due(now).filter(state=Filing.State.PENDING, attempts=0).exclude(reason=reason[:REASON_CHARS])
         rows.update(reason=reason[:REASON_CHARS])
 
+    def unfinished(self) -> list[tuple[str, str, str, int]]:
+        """Return state, tracker, reason and number of what is not filed, the most frequent first."""
+        rows = self.exclude(state__in=(Filing.State.FILED, Filing.State.LOCAL)).order_by()
+        counted = rows.values_list("state", "tracker", "reason").annotate(count=models.Count("pk"))
+        return sorted(counted, key=lambda row: (-row[3], *row[:3]))
+
     def hold_until(self, moment: dt.datetime) -> int:
         """Have the waiting ones wait until *moment*, because the tracker wants a rest; return how many."""
         state = Filing.State
