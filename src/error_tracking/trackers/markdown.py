@@ -59,7 +59,7 @@ class MarkdownTracker(Tracker):
                 return path  # its front matter was taken out: it belongs to people now
         if others:
             why = "belongs to another bug" if _is_regular(others[0]) else "is not a regular file"
-            msg = f"{report.bug_id} is taken: {others[0]} {why}"
+            msg = f"{report.bug_id} is taken: {others[0].name!r} {why}"
             raise TrackerError(msg, is_permanent=True)
         name = report.path_name
         if len(name.encode()) > FILE_NAME_BYTES or Path(name).name != name or name.startswith("."):
