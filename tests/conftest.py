@@ -9,8 +9,12 @@ import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
-from error_tracking import error_pages, filing, known, runners, testing
-from error_tracking.recorder import writer
+from error_tracking import error_pages, filing, gate, known, runners, testing
+from error_tracking.models import ErrorGroup
+from error_tracking.recorder import store, writer
+from error_tracking.stacktrace import exceptions_from
+from tests.factories import make_event, raised
+from tests.github_stub import GitHubStub, require_gh
 
 # A busy machine is slow, not wrong; how long text may take has tests of its own.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -46,8 +50,9 @@ def swallowed(_internal_errors):
 
 @pytest.fixture(autouse=True)
 def _clean_state(tmp_path, settings):
-    """Give every test an empty PLANNING_DIR, outbox and memory."""
+    """Give every test an empty PLANNING_DIR in a checkout, an empty outbox and memory."""
     settings.BASE_DIR = tmp_path
+    (tmp_path / "planning" / ".git").mkdir(parents=True)
     yield
     testing.outbox.clear()
     known.publish({})
@@ -97,3 +102,32 @@ def writer_thread(transactional_db, monkeypatch, configure, tmp_path):
     yield fresh
     fresh.stop()
     runners.wait(10)
+
+
+def explode():
+    raise ValueError("secret message")
+
+
+@pytest.fixture
+def bug(db):
+    """A bug with a group and an error log, and nothing filed yet."""
+    event = make_event(
+        exceptions=exceptions_from(raised(explode)),
+        request={"body": {"email": "x", "amount": "y"}},
+        method="POST",
+        ip_address="192.0.2.0",
+        url="https://x.example/pay/77/?q=1",
+        user_label="ada",
+    )
+    store.store([event])
+    return gate.open_bug(ErrorGroup.objects.get())[0]
+
+
+@pytest.fixture
+def github(monkeypatch):
+    """The real ``gh`` against a local stub."""
+    require_gh()
+    with GitHubStub() as stub:
+        for name, value in stub.environment.items():
+            monkeypatch.setenv(name, value)
+        yield stub

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core import checks
 from django.urls import reverse
 
 from error_tracking import recorder
 from error_tracking.admin import link_to
+from error_tracking.filing import BugCreationService
 from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
 from tests.factories import make_event
 
@@ -172,9 +174,9 @@ def test_issue_is_asked_for_and_made_by_the_outbox(admin_client, immediate, conf
     assert "1 issue is being created" in text
     assert "This process cannot create them" in text
     row = Filing.objects.get(bug=bug, tracker="github")
-    assert "gh command is not installed" in row.reason
-    assert "gh command is not installed" in admin_client.get(url("knownbug", "change", bug.pk)).text
-    assert "gh command is not installed" in admin_client.get(url("dashboard")).text
+    assert "no gh command" in row.reason
+    assert "no gh command" in admin_client.get(url("knownbug", "change", bug.pk)).text
+    assert "no gh command" in admin_client.get(url("dashboard")).text
 
 
 def test_issue_that_is_there_is_not_asked_for_again(admin_client, immediate, configure):
@@ -239,6 +241,46 @@ def test_people_can_edit_words_but_not_counts(admin_client, immediate):
     assert (bug.status, bug.occurrence_count) == ("open", 1)
 
 
+def test_edit_is_kept_in_the_history_and_a_severity_set_by_hand_stays(admin_client, immediate):
+    record()
+    bug = KnownBug.objects.get()
+    page = admin_client.get(url("knownbug", "change", bug.pk))
+    data = {"title": bug.title, "severity": "low", "description": "", "public_message": "", "assignee": ""}
+    for formset in page.context["inline_admin_formsets"]:
+        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    admin_client.post(url("knownbug", "change", bug.pk), data)
+    bug.refresh_from_db()
+    line = bug.activities.get(verb="edited")
+    assert (line.by, line.text, bug.has_manual_severity) == ("admin", "severity", True)
+    assert bug.news == line.pk
+    assert 'severity: "low"' in (BugCreationService().create_bug_file(bug.bug_id, {})).read_text()
+
+
+def test_selected_bugs_are_merged_into_the_oldest(admin_client, immediate):
+    record()
+    record(fingerprint="2" * 32)
+    first, second = KnownBug.objects.order_by("number")
+    assert "two at least" in act(admin_client, "knownbug", "merge", first).text
+    assert "1 bug merged into B-001" in act(admin_client, "knownbug", "merge", second, first).text
+    second.refresh_from_db()
+    assert second.merged_into == first
+    first.resolve()
+    record(fingerprint="3" * 32)
+    third = KnownBug.objects.get(number=3)
+    assert "B-001 is resolved" in act(admin_client, "knownbug", "merge", third, first).text
+
+
+def test_bug_made_by_hand_is_filed_and_says_who_made_it(admin_client, immediate):
+    page = admin_client.get(url("knownbug", "add"))
+    data = {"title": "Slow list", "severity": "low", "description": "", "public_message": "", "assignee": ""}
+    for formset in page.context["inline_admin_formsets"]:
+        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    admin_client.post(url("knownbug", "add"), data)
+    bug = KnownBug.objects.get()
+    assert bug.activities.get(verb="created").by == "admin"
+    assert [(row.tracker, row.state) for row in bug.filings.all()] == [("markdown", "filed")]
+
+
 def test_count_that_arrives_while_a_bug_is_edited_is_kept(admin_client, immediate, monkeypatch):
     record()
     bug = KnownBug.objects.get()
@@ -280,3 +322,7 @@ def test_dashboard_needs_its_permission(client, immediate):
     user = User.objects.get()
     user.user_permissions.set(Permission.objects.filter(codename="view_dashboard"))
     assert client.get(url("dashboard")).status_code == 200
+
+
+def test_admin_is_declared_right():
+    assert not checks.run_checks(tags=["admin"])

@@ -52,7 +52,10 @@ WRONG = {
     "EXCLUDE_STATUS_CODES": ["404"],
     "ENVIRONMENT": 1,
     "RELEASE": 1,
-    "SERVER_NAME": 1,
+    "GITHUB_TOKEN": 12,
+    "TRACKERS": "shop.trackers.Jira",
+    "WEBHOOK_URL": b"https://example.com/",
+    "PUBLISH": ["everything"],
     "DATABASE": None,
     "RECORDER": "file",
     "RUNNER": "cron",
@@ -68,7 +71,6 @@ WRONG = {
     "DISABLE": ["everything"],
     "IN_APP": [1],
     "RETENTION_DAYS": 0,
-    "SCRUB_EMAILS": "no",
 }
 
 
@@ -132,12 +134,16 @@ def test_release_is_found_in_the_environment(monkeypatch, configure):
     monkeypatch.setenv("GIT_COMMIT", "abc123")
     configure()
     assert conf.get_settings().release == "abc123"
-    configure(RELEASE="v2", SERVER_NAME="web-1", PLANNING_DIR=Path("/srv/bugs"))
+    monkeypatch.setenv("ERROR_TRACKING_SERVER", "web-1")
+    configure(RELEASE="v2", PLANNING_DIR=Path("/srv/bugs"))
     values = conf.get_settings()
     assert (values.release, values.server_name, values.planning_dir) == ("v2", "web-1", Path("/srv/bugs"))
 
 
-@pytest.mark.parametrize("repo", ["acme", "https://github.com/acme/shop", "acme/shop/x", "a b/c"])
+@pytest.mark.parametrize(
+    "repo",
+    ["acme", "http://github.com/acme/shop", "acme/shop/x", "a b/c", "acme/..", "https://acme/shop", "u@h.example/a/b"],
+)
 def test_repository_that_is_none_is_told(configure, repo):
     """FAULTS X14."""
     configure(GITHUB_REPO=repo)

@@ -140,7 +140,7 @@ def charge(card):
     raise ConnectionError(f"ann@example.org has no till_key={card}{api_key}")  # region_code=7
 
 
-@pytest.mark.parametrize("change", [{"SCRUB_KEYS": ["region_code", "charge"]}, {"SCRUB_EMAILS": False}])
+@pytest.mark.parametrize("change", [{"SCRUB_KEYS": ["region_code", "charge"]}, {"DISABLE": ["email_scrubbing"]}])
 def test_what_is_scrubbed_changes_no_bug(outbox, configure, change):
     """Identity outlives a changed setting: with in-app frames, and with the message alone."""
     for settings in ({}, change):

@@ -19,8 +19,9 @@ import error_tracking
 from error_tracking import context, testing
 from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
 from error_tracking.recorder import store
-from error_tracking.report import markdown, report_for
+from error_tracking.report import report_for
 from error_tracking.trackers.markdown import MarkdownTracker
+from error_tracking.wording import markdown
 
 SECRET = "Zq7xKw93Vt"
 
@@ -221,7 +222,7 @@ def test_harmless_data_survives(outbox):
 
 def test_emails_stay_where_the_project_wants_them(configure, outbox):
     error_tracking.capture_message("mail to ann@example.org failed")
-    configure(SCRUB_EMAILS=False)
+    configure(DISABLE=["email_scrubbing"])
     error_tracking.capture_message("mail to ann@example.org failed")
     assert [event.message for event in outbox] == ["mail to [email] failed", "mail to ann@example.org failed"]
 

@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "error_tracking",  # error_tracking
+    "shop",
 ]
 
 MIDDLEWARE = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.staticfiles.views import serve
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from . import views
@@ -21,7 +21,15 @@ urlpatterns = [
     path("zoo/streaming/", views.streaming),
     path("zoo/returned/", views.returned),
     path("zoo/api/", views.api),
+    path("zoo/parcel/<int:number>/<slug:size>/<uuid:code>/<str:carrier>/<path:label>", views.parcel),
+    path("zoo/search/", views.search),
     path("zoo/checkout/", csrf_exempt(views.checkout)),
+    path("zoo/booking/", csrf_exempt(views.booking)),
+    path("zoo/order/", csrf_exempt(views.order)),
+    path("zoo/photo/", csrf_exempt(views.photo)),
+    path("zoo/warehouse/", include("shop.warehouse")),
+    path("zoo/twice/", views.twice),
+    path("zoo/handled/", views.handled),
     path("zoo/form/", views.form),
     path("zoo/missing/", views.missing),
     path("zoo/forbidden/", views.forbidden),

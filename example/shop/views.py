@@ -1,94 +1,22 @@
-"""The error zoo: one view per way to fail."""
+"""The views of the error zoo: one per way to fail. What each is there for is in ``zoo``."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import json
 
+from django import forms
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import transaction
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.template import engines
 from django.template.response import TemplateResponse
 
+import error_tracking
 
-@dataclasses.dataclass(frozen=True)
-class Animal:
-    """One exhibit: where it lives, how it is asked for, what comes of it."""
-
-    name: str
-    path: str
-    says: str
-    becomes: str
-    status: int
-    is_bug: bool
-    method: str = "GET"
-    is_api: bool = False
-
-
-ANIMALS = [
-    Animal("Exception", "/zoo/exception/7/", "a view raises ValueError", "a bug at once", 500, True),
-    Animal("Nested cause", "/zoo/nested/", "an error while handling an error", "a bug with both tracebacks", 500, True),
-    Animal("Async view", "/zoo/async/", "a coroutine view raises", "a bug at once", 500, True),
-    Animal("View without answer", "/zoo/nothing/", "a view returns None", "a bug at once", 500, True),
-    Animal("Broken template", "/zoo/template/", "a lazy template fails while rendering", "a bug at once", 500, True),
-    Animal("Streaming", "/zoo/streaming/", "the body fails half-way, after a 200", "a bug at once", 200, True),
-    Animal(
-        "Returned 500",
-        "/zoo/returned/",
-        "a view returns a 500 of its own",
-        "a bug; the answer stays as it is",
-        500,
-        True,
-    ),
-    Animal(
-        "API",
-        "/zoo/api/",
-        "a JSON client meets an exception",
-        "a bug; the client gets problem+json",
-        500,
-        True,
-        is_api=True,
-    ),
-    Animal(
-        "Checkout",
-        "/zoo/checkout/",
-        "a form with a password and a card fails",
-        "a bug without the secrets",
-        500,
-        True,
-        "POST",
-    ),
-    Animal(
-        "CSRF",
-        "/zoo/form/",
-        "a form of this site has lost its token",
-        "a bug: it is the site's own form",
-        403,
-        True,
-        "POST",
-    ),
-    Animal(
-        "No such page", "/no/such/page/", "a URL that does not resolve", "counted; a bug only with evidence", 404, False
-    ),
-    Animal("Http404", "/zoo/missing/", "a view raises Http404", "counted; a bug only with evidence", 404, False),
-    Animal(
-        "Forbidden",
-        "/zoo/forbidden/",
-        "a view raises PermissionDenied",
-        "counted; a bug only with evidence",
-        403,
-        False,
-    ),
-    Animal(
-        "Bad request",
-        "/zoo/suspicious/",
-        "a view raises SuspiciousOperation",
-        "counted; a bug only with evidence",
-        400,
-        False,
-    ),
-]
+from .zoo import ANIMALS
 
 
 def home(request):
@@ -166,3 +94,51 @@ def forbidden(request):
 
 def suspicious(request):
     raise SuspiciousOperation("the price came from the form")
+
+
+def parcel(request, number, carrier, **place):
+    return HttpResponse(f"{number} is brought to {place['label']} by {User.objects.get(username=carrier).email}.")
+
+
+def search(request):
+    page = int(request.GET["page"])
+    return HttpResponse(f"{request.GET['q']}: 100 found, {100 // page} on this page")
+
+
+def order(request):
+    wanted = json.loads(request.body)
+    total = sum(item["amount"] * item["price"] for item in wanted["items"])
+    return JsonResponse({"to": wanted["customer"]["mail"], "total": round(total / len(wanted["vouchers"]), 2)})
+
+
+class BookingForm(forms.Form):
+    mail = forms.EmailField()
+    day = forms.DateField()
+    nights = forms.IntegerField(min_value=1)
+
+
+def booking(request):
+    form = BookingForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(f"Please correct: {', '.join(form.errors)}.", status=422)
+    return HttpResponse(f"You leave on {form.cleaned_data['day'] + form.cleaned_data['nights']}.")
+
+
+def photo(request):
+    header = request.FILES["photo"].read(8)
+    return HttpResponse(f"Stored as {request.POST['name']}, {header.index(b'PNG')} bytes in front.")
+
+
+def twice(request):
+    with transaction.atomic():
+        for _ in range(2):
+            User.objects.create(username="ada")
+    return HttpResponse("Welcome.")
+
+
+def handled(request):
+    try:
+        raise ConnectionError("the newsletter could not be sent")
+    except ConnectionError:
+        error_tracking.capture_exception()
+    return HttpResponse("Thank you, you will hear from us.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,9 @@ from . import conf
 from .middleware import ErrorCaptureMiddleware
 from .models import ErrorLog
 from .recorder import machine
+from .trackers import Tracker
+from .trackers.github_api import Repository
+from .trackers.http import why_not_safe
 
 MIDDLEWARE = "error_tracking.middleware.ErrorCaptureMiddleware"
 SECURITY = "django.middleware.security.SecurityMiddleware"
@@ -27,9 +29,28 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
         checks.Error(message, hint=hint, id="error_tracking.E001") for message, hint in conf.problems()
     ]
     repo = conf.get_settings().GITHUB_REPO
-    if repo and not re.fullmatch(r"[\w.-]{1,39}/[\w.-]{1,100}", repo, re.ASCII):
-        hint = 'Write it as "owner/name", without a host.'
+    if repo and Repository.of(repo) is None:
+        hint = 'Write it as "owner/name"; for GitHub Enterprise as "host/owner/name", which is called over https.'
         found.append(checks.Error(f"GITHUB_REPO is no repository: {repo!r}.", hint=hint, id="error_tracking.E002"))
+    return found
+
+
+def check_trackers(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+    """Report a class in TRACKERS that is no tracker (E005), and a WEBHOOK_URL that is not safe (E006)."""
+    found: list[checks.CheckMessage] = []
+    for path in conf.get_settings().TRACKERS:
+        hint = "Name a subclass of error_tracking.trackers.Tracker that needs no argument, and has a name of its own."
+        try:
+            chosen = import_string(path)
+        except ImportError as error:
+            found.append(checks.Error(f"TRACKERS: {error}.", hint=hint, id="error_tracking.E005"))
+            continue
+        if not (isinstance(chosen, type) and issubclass(chosen, Tracker) and hasattr(chosen, "name")):
+            found.append(checks.Error(f"TRACKERS: {path!r} is no tracker.", hint=hint, id="error_tracking.E005"))
+    url = conf.get_settings().WEBHOOK_URL
+    if url and (why_not := why_not_safe(url, "WEBHOOK_URL")):
+        hint = "Plain http is for this machine only."
+        found.append(checks.Error(f"{why_not}.", hint=hint, id="error_tracking.E006"))
     return found
 
 
@@ -106,6 +127,6 @@ def is_container_layer(place: Path, marks: tuple[str, ...] = ("/.dockerenv", "/r
 
 def register() -> None:
     """Register the checks with Django."""
-    for check in (check_settings, check_middleware, check_database):
+    for check in (check_settings, check_trackers, check_middleware, check_database):
         checks.register(check, TAG)
     checks.register(check_journal, TAG, deploy=True)

@@ -13,7 +13,7 @@ import os
 import socket
 import types
 import typing
-from collections.abc import Callable  # noqa: TC003  the type hints are read at run time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,9 @@ from .scrubbing import Scrubber
 from .utils import git_head
 
 NAME = "ERROR_TRACKING"
-Feature = Literal["breadcrumbs", "celery", "commands", "locals", "tasks", "threads"]
+Feature = Literal["breadcrumbs", "celery", "commands", "email_scrubbing", "locals", "mail", "tasks", "threads"]
+Detail = Literal["locals", "message", "request", "user"]
+Token = str | Path | Callable[[], str] | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +40,15 @@ class Settings:
     BUG_PREFIX: str = "B"
     CLIENT_ERROR_BUGS: Literal["evidence", "all", "none"] = "evidence"
     GITHUB_REPO: str | None = None
+    GITHUB_TOKEN: Token = None
     PLANNING_DIR: str | Path = "planning/tasks"
+    TRACKERS: list[str] | tuple[str, ...] = ()
+    WEBHOOK_URL: str | None = None
+    PUBLISH: list[Detail] | tuple[Detail, ...] = ()
     EXCLUDE_PATHS: list[str] | tuple[str, ...] = ("/health/", "/static/", "/media/")
     EXCLUDE_STATUS_CODES: list[int] | tuple[int, ...] = ()
     ENVIRONMENT: str | None = None
     RELEASE: str | None = None
-    SERVER_NAME: str | None = None
     DATABASE: str = "default"
     RECORDER: Literal["thread", "immediate"] = "thread"
     EVENTS_PER_MINUTE: int = 10
@@ -57,7 +62,6 @@ class Settings:
     ERROR_PAGES: Literal["bare"] | bool = True
     SHOW_BUG_ID: bool = False
     SCRUB_KEYS: list[str] | tuple[str, ...] = ()
-    SCRUB_EMAILS: bool = True
     IP_ADDRESSES: Literal["masked", "full", "none"] = "masked"
     TRUSTED_PROXIES: int = 0
 
@@ -79,8 +83,8 @@ class Settings:
 
     @property
     def server_name(self) -> str:
-        """Return SERVER_NAME, by default the host's name."""
-        return self.SERVER_NAME or _hostname()
+        """Return what the environment variable ERROR_TRACKING_SERVER says, by default the host's name."""
+        return os.environ.get("ERROR_TRACKING_SERVER") or _hostname()
 
     @property
     def release(self) -> str:
@@ -132,7 +136,8 @@ def get_scrubber() -> Scrubber:
     """Return the scrubber with the project's own keys and its session and CSRF cookie names."""
     cookies = (django_settings.SESSION_COOKIE_NAME, django_settings.CSRF_COOKIE_NAME)
     settings = get_settings()
-    return Scrubber((*settings.SCRUB_KEYS, *cookies), keep_emails=not settings.SCRUB_EMAILS)
+    keeps_emails = "email_scrubbing" in settings.DISABLE
+    return Scrubber((*settings.SCRUB_KEYS, *cookies), keep_emails=keeps_emails, ip_addresses=settings.IP_ADDRESSES)
 
 
 def host(name: str) -> Any:  # noqa: ANN401  whatever the host has set
@@ -163,8 +168,9 @@ def problem_with(name: object, value: object) -> tuple[str, str] | None:
     expected = _types()[name]
     if not _fits(value, expected):
         default = getattr(_defaults(), name)
+        shown = "what it is" if name == "GITHUB_TOKEN" else repr(value)
         return (
-            f"{NAME}[{name!r}] must be {_in_words(expected)}, not {value!r}.",
+            f"{NAME}[{name!r}] must be {_in_words(expected)}, not {shown}.",
             f"The default, {default!r}, is used until it is.",
         )
     least = {"BUG_THRESHOLD": 1, "EVENTS_PER_MINUTE": 1, "RETENTION_DAYS": 1, "TRUSTED_PROXIES": 0}.get(name)

@@ -8,7 +8,9 @@ so that an event can wait in a journal and cross a process.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import re
 import struct
 import uuid
 from typing import Any, Self
@@ -25,6 +27,11 @@ LEVELS = ("debug", "info", "warning", "error", "fatal")  # from harmless to wors
 KINDS = (EXCEPTION, SERVER_ERROR, CLIENT_ERROR, CSRF, MESSAGE)
 
 EVENT_BYTES = 65_536
+
+#: What exceptions are called that say that something could not be reached.
+OUTAGE = re.compile(
+    r"(operational|interface|connect\w*|timeout|unavailable|brokenpipe|gai)(error|exception)?$", re.IGNORECASE
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,6 +125,25 @@ class Event:
     def count(self) -> int:
         """Return 1: an event stands for itself."""
         return 1
+
+    @property
+    def cause(self) -> str:
+        """
+        Return what many errors at once may have in common, ``""`` for nothing.
+
+        That is the type the exception comes from, by its explicit causes, and
+        where it was raised: a place in the site's own code, or one where a library
+        could not reach something. What else a library raises has many causes.
+        """
+        chain = list(itertools.takewhile(lambda info: info.relation in {"", "cause"}, self.exceptions))
+        if not chain or not chain[-1].frames:
+            return ""
+        innermost: Any = chain[-1].frames[-1]  # a dict in an event that was read plain
+        frame = innermost if isinstance(innermost, dict) else _fields(innermost)
+        kind = chain[-1].qualified_type
+        if not frame["in_app"] and not OUTAGE.search(kind):
+            return ""
+        return f"{kind} in {frame['module']}.{frame['function']}"
 
     def to_bytes(self) -> bytes:
         """Return the event as UTF-8 JSON of at most ``EVENT_BYTES``; what is largest goes first."""

@@ -3,11 +3,13 @@ The outbox at work: claim a row, let its tracker file the bug, keep the result.
 
 A row is claimed with a conditional UPDATE and a lease. From the second attempt
 on the tracker is first asked for what an earlier one already made, so a crash
-between making and storing makes nothing twice.
+between making and storing makes nothing twice. What was filed is brought up to
+date when the bug has news.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import logging
 import random
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from . import conf, signals, trackers
+from . import allowance, conf, following, signals, trackers
 from .exceptions import TrackerError
 from .models import Activity, Filing, KnownBug
 from .models.filing import REASON_CHARS
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from .models.filing import FilingQuerySet
     from .report import BugReport
     from .trackers import Filed, Tracker
 
@@ -35,8 +38,8 @@ logger = logging.getLogger("error_tracking")
 
 MAX_ATTEMPTS = 10
 FIRST_DELAY_SECONDS = 60.0
+STEADY_ATTEMPTS = 3  # these are a minute apart, then the pause doubles
 LONGEST_DELAY_SECONDS = 3_600.0
-UNSERVED_DELAY_SECONDS = 300.0
 
 _told: set[str] = set()
 
@@ -99,31 +102,49 @@ class BugCreationService:
 
     def file(self, known_bug_id: int) -> int:
         """
-        Do what is due for the bug with this primary key; return how many trackers filed it now.
+        Do what is due for the bug with this primary key; return how many trackers did something.
 
         A bug of another environment is left to the processes of that one; a
-        muted or deleted one waits until it is neither.
+        muted or deleted one waits until it is neither. What this process cannot
+        serve is left to others, with the reason.
         """
-        bug = KnownBug.objects.filter(pk=known_bug_id).exclude(status=KnownBug.Status.MUTED).first()
-        if bug is None or bug.environment != conf.get_settings().environment:
-            return 0
-        filed = 0
+        done = 0
         for name, tracker in self.trackers.items():
-            row = Filing.objects.filter(bug=bug, tracker=name)
+            now = timezone.now()
+            row = Filing.objects.wanted(conf.get_settings().environment).filter(bug=known_bug_id, tracker=name)
+            if not row.due(now).exists():
+                continue
             why_not = tracker.why_not()
             if why_not:
-                later = timezone.now() + dt.timedelta(seconds=UNSERVED_DELAY_SECONDS)
-                row.due(timezone.now()).update(reason=why_not[:REASON_CHARS], next_attempt_at=later, published_at=None)
+                row.say_why(why_not, now)
                 tell_once(f"cannot file with {name}: {why_not}")
-            elif row.claim(timezone.now()):
-                filed += self._attempt(bug, row.get(), tracker)
-        return filed
+            elif self._is_allowed(row) and row.claim(now):
+                done += self._attempt(Filing.objects.select_related("bug").get(bug=known_bug_id, tracker=name), tracker)
+        return done
 
-    def _attempt(self, bug: KnownBug, row: Filing, tracker: Tracker) -> bool:
-        report = report_for(bug)
+    @staticmethod
+    def _is_allowed(rows: FilingQuerySet) -> bool:
+        row = rows.select_related("bug").get()
+        if row.attempts or row.reference:
+            return True
+        refused = allowance.take(row.tracker, row.bug)
+        if refused is None:
+            return True
+        goes_on, reason = refused
+        values = {"next_attempt_at": goes_on, "reason": reason, "published_at": None}
+        Filing.objects.filter(pk=row.pk, attempts=0).update(state=Filing.State.PAUSED, **values)
+        return False
+
+    def _attempt(self, row: Filing, tracker: Tracker) -> bool:
+        bug = row.bug
         try:
-            found = tracker.find(report) if row.attempts > 1 else None
-            result = found or tracker.file(report)
+            report = dataclasses.replace(report_for(bug, told=row.told), requested_at=row.created.isoformat())
+            found = None
+            if row.reference:
+                result = tracker.update(report, row.reference)
+            else:
+                found = tracker.find(report) if row.attempts > 1 else None
+                result = found or tracker.file(report)
         except TrackerError as error:
             self._keep_failure(bug, row, error)
             return False
@@ -131,43 +152,47 @@ class BugCreationService:
             logger.exception("a tracker failed: bug=%s tracker=%s", bug.bug_id, row.tracker)
             self._keep_failure(bug, row, TrackerError(f"{type(error).__name__} in the tracker: {error}"))
             return False
-        self._keep_result(bug, row, result)
+        if found is not None:  # made of what was known then: what has happened since is still to be told
+            report = dataclasses.replace(report, told=row.told)
+        self._keep_result(bug, row, report, result)
         return True
 
     @staticmethod
-    def _keep_result(bug: KnownBug, row: Filing, result: Filed) -> None:
+    def _keep_result(bug: KnownBug, row: Filing, report: BugReport, result: Filed | None) -> None:
         now = timezone.now()
-        values: dict[str, object] = {"modified": now}
-        if row.tracker == GitHubTracker.name:
-            values |= {"github_issue_number": result.number, "github_issue_url": result.url}
-        elif row.tracker == MarkdownTracker.name:
-            values |= {"file_name": result.reference}
-        KnownBug.all_objects.filter(pk=bug.pk).update(**values)
-        for name, value in values.items():
-            setattr(bug, name, value)
-        Filing.objects.filter(pk=row.pk).update(
-            state=Filing.State.FILED,
-            filed_at=now,
-            claimed_until=None,
-            reference=result.reference[:200],
-            url=result.url,
-            reason="",
-            modified=now,
-        )
-        Activity.objects.create(
-            bug=bug, verb=Activity.Verb.FILED, text=f"{row.tracker}: {result.url or result.reference}"
-        )
-        logger.info("filed: bug=%s tracker=%s reference=%s", bug.bug_id, row.tracker, result.reference)
+        is_new = not row.reference
+        if result is not None and row.tracker == MarkdownTracker.name:
+            KnownBug.all_objects.filter(pk=bug.pk).update(file_name=result.reference)
+        if result is not None and row.tracker == GitHubTracker.name:
+            following.keep_issue(bug, report, result)
+        state = Filing.State.LOCAL if result is not None and result.is_local else Filing.State.FILED
+        values: dict[str, object] = {"state": state, "told": report.told, "attempts": 0, "reason": "", "modified": now}
+        if result is not None:
+            values |= {"reference": result.reference[:200], "url": result.url or row.url}
+        if is_new:
+            # What was resolved while it was being filed is due once more, to be closed.
+            values |= {"filed_at": now, "told": max(0, report.told - report.is_closed)}
+        ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
+        is_ours = ours.update(claimed_until=None, published_at=None, **values)
+        if is_new and result is not None and is_ours:
+            if row.tracker == GitHubTracker.name:  # a file that was written before names the issue now
+                Filing.objects.filter(bug=bug, tracker=MarkdownTracker.name).exclude(reference="").refile()
+            place = f"{row.tracker}: {result.url or result.reference}"
+            KnownBug.all_objects.filter(pk=bug.pk).note(Activity.Verb.FILED, text=place)
+            logger.info("filed: bug=%s tracker=%s reference=%s", bug.bug_id, row.tracker, result.reference)
 
     @staticmethod
     def _keep_failure(bug: KnownBug, row: Filing, error: TrackerError) -> None:
         now = timezone.now()
         has_failed = error.is_permanent or row.attempts >= MAX_ATTEMPTS
         reason = str(error)[:REASON_CHARS]
+        next_attempt_at = now + dt.timedelta(seconds=retry_delay(row.attempts, retry_after=error.retry_after))
+        if error.retry_after is not None:
+            Filing.objects.filter(tracker=row.tracker, bug__environment=bug.environment).hold_until(next_attempt_at)
         ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
         is_ours = ours.update(
             state=Filing.State.FAILED if has_failed else Filing.State.PENDING,
-            next_attempt_at=now + dt.timedelta(seconds=retry_delay(row.attempts, retry_after=error.retry_after)),
+            next_attempt_at=next_attempt_at,
             claimed_until=None,
             published_at=None,
             reason=reason,
@@ -177,7 +202,8 @@ class BugCreationService:
             return
         logger.warning("not filed: bug=%s tracker=%s reason=%r", bug.bug_id, row.tracker, reason)
         if has_failed:
-            Activity.objects.create(bug=bug, verb=Activity.Verb.FILING_FAILED, text=f"{row.tracker}: {reason}")
+            failed = f"{row.tracker}: {reason}"
+            KnownBug.all_objects.filter(pk=bug.pk).note(Activity.Verb.FILING_FAILED, text=failed)
             signals.send(signals.filing_failed, bug, tracker=row.tracker, reason=reason)
 
 
@@ -185,8 +211,8 @@ def retry_delay(attempt: int, *, retry_after: float | None = None) -> float:
     """
     Return how long to wait before filing is tried again, in seconds.
 
-    Doubles from one minute to one hour, with a tenth of jitter so that servers
-    do not try in step. What the tracker asked for wins.
+    A minute three times, then doubling up to an hour, with a tenth of jitter so
+    that servers do not try in step. What the tracker asked for wins.
 
     Args:
         attempt: How many times it has been tried, from 1.
@@ -201,7 +227,7 @@ def retry_delay(attempt: int, *, retry_after: float | None = None) -> float:
         raise ValueError(msg)
     if retry_after is not None:
         return retry_after
-    delay = float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(attempt - 1, 20)))
+    delay = float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(max(0, attempt - STEADY_ATTEMPTS), 20)))
     return delay * random.uniform(1.0, 1.1)  # noqa: S311  jitter, no secret
 
 

@@ -3,7 +3,7 @@ Which group becomes a bug: now, later or never, and why.
 
 A level-triggered sweep over the groups that have neither a bug nor a verdict;
 it never looks at single events. Noise stays stored, counted and shown with the
-reason it is held back.
+reason it is held back. Many new groups with one cause become one incident.
 """
 
 from __future__ import annotations
@@ -14,17 +14,25 @@ import logging
 
 from django.utils import timezone
 
-from . import conf, filing
-from .events import CSRF
+from . import conf, filing, rates
+from .events import CSRF, OUTAGE
 from .known import PublicState
-from .models import ErrorGroup, GroupClient, KnownBug
+from .models import Activity, ErrorGroup, GroupClient, KnownBug
 
 logger = logging.getLogger("error_tracking")
 
 SWEEP_GROUPS = 200
 PUBLIC_GROUPS = 5_000
 EVIDENCE_CLIENTS = 3
+SPIKE_CLIENTS = 20
 NEVER_STATUS_CODES = frozenset({401, 429})
+NOT_FOUND = 404
+
+INCIDENT_GROUPS = 5
+INCIDENT_SPAN = dt.timedelta(minutes=5)
+INCIDENT_LASTS = dt.timedelta(hours=1)
+HOLD = dt.timedelta(seconds=10)
+HELD = "waits ten seconds: other errors with this cause may follow"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,18 +73,37 @@ def _at_threshold(group: ErrorGroup, threshold: int) -> Decision:
     return Decision(is_bug=False, reason=f"seen {group.times_seen} of {threshold} times (BUG_THRESHOLD)")
 
 
-def sweep() -> int:
-    """Decide on the groups seen last that wait, in the order they appeared; return how many became bugs."""
-    made = 0
+def sweep() -> bool:
+    """Decide on the groups seen last that wait, in the order they appeared; return whether some wait for seconds."""
+    is_held = False
     waiting = ErrorGroup.objects.undecided(conf.get_settings().environment).order_by("-last_seen")
     for group in sorted(waiting[:SWEEP_GROUPS], key=lambda each: (each.first_seen, each.pk)):
         decision = decide(group, clients_of(group) if group.is_client_error and group.has_evidence else 0)
+        if decision.is_bug and not group.is_client_error and _is_held(group):
+            decision, is_held = Decision(is_bug=False, reason=HELD), True
         if decision.is_bug:
-            made += open_bug(group)[1]
+            _open_or_join(group)
         elif decision.is_final or decision.reason != group.verdict_reason:
             verdict = ErrorGroup.Verdict.NEVER if decision.is_final else ErrorGroup.Verdict.UNDECIDED
             rows = ErrorGroup.objects.filter(pk=group.pk, bug=None)
             rows.update(verdict=verdict, verdict_reason=decision.reason)
+    return is_held
+
+
+def open_spiking() -> int:
+    """Make bugs of refused requests far above their usual hour from many clients: a wrong ALLOWED_HOSTS, say."""
+    settings = conf.get_settings()
+    if settings.CLIENT_ERROR_BUGS != "evidence":
+        return 0
+    made = 0
+    for group, count, usual in rates.spiking_groups(settings.environment):
+        is_refused = group.bug_id is None and group.is_client_error and group.status_code not in NEVER_STATUS_CODES
+        # A dead link of the site's own shows itself by evidence; what is left are scanners.
+        if is_refused and group.status_code != NOT_FOUND and clients_of(group) >= SPIKE_CLIENTS:
+            bug, is_new = open_bug(group)
+            made += is_new
+            text = f"{count} in this hour, usually {usual:.0f}, from many clients"
+            KnownBug.all_objects.filter(pk=bug.pk).note(Activity.Verb.SPIKING, text=text, spiked_at=timezone.now())
     return made
 
 
@@ -86,12 +113,68 @@ def clients_of(group: ErrorGroup) -> int:
     return GroupClient.objects.filter(group=group, day__gte=since).values("hash").distinct().count()
 
 
-def open_bug(group: ErrorGroup, *, by: str = "") -> tuple[KnownBug, bool]:
+def open_bug(group: ErrorGroup, *, by: str = "", **changes: object) -> tuple[KnownBug, bool]:
     """Return the bug of *group* and whether it was made now; a new one is put into the outbox."""
-    bug, is_new = KnownBug.open_for_group(group, by=by, trackers=filing.configured_trackers())
+    bug, is_new = KnownBug.open_for_group(group, by=by, trackers=filing.configured_trackers(), **changes)
     if is_new:
         logger.info("new bug: bug=%s title=%r", bug.bug_id, bug.title)
     return bug, is_new
+
+
+def _is_held(group: ErrorGroup) -> bool:
+    """Return whether *group* looks like the first sign of an outage: a library could not reach something."""
+    kind, _, place = group.cause.partition(" in ")
+    is_outage = place != group.culprit and OUTAGE.search(kind) is not None
+    is_waited_for = conf.get_settings().RECORDER == "thread"
+    return is_outage and is_waited_for and timezone.now() - group.created < HOLD and _incident_of(group) is None
+
+
+def _incident_of(group: ErrorGroup) -> KnownBug | None:
+    rows = KnownBug.objects.open().filter(environment=group.environment, cause=group.cause, kind=KnownBug.Kind.INCIDENT)
+    found: KnownBug | None = rows.seen_since(group.first_seen - INCIDENT_LASTS).order_by("number").first()
+    return found
+
+
+def _open_or_join(group: ErrorGroup) -> None:
+    if not group.cause or group.is_client_error:
+        open_bug(group)
+        return
+    incident = _incident_of(group)
+    if incident is not None:
+        incident.take_group(group)
+        return
+    span = (group.first_seen - INCIDENT_SPAN, group.first_seen + INCIDENT_SPAN)
+    alike = ErrorGroup.objects.filter(environment=group.environment, cause=group.cause, first_seen__range=span)
+    if alike.count() >= INCIDENT_GROUPS:
+        _open_incident(list(alike.order_by("first_seen", "pk")[:SWEEP_GROUPS]))
+    else:
+        open_bug(group)
+
+
+def _open_incident(groups: list[ErrorGroup]) -> None:
+    """Make one bug of *groups*, which have one cause: the first of their young bugs, or a new one."""
+    cause = groups[0].cause
+    values = {
+        "kind": KnownBug.Kind.INCIDENT,
+        "severity": KnownBug.Severity.CRITICAL,
+        "title": f"Incident: {cause}"[:255],
+    }
+    since = timezone.now() - 2 * INCIDENT_SPAN
+    young = KnownBug.objects.filter(
+        groups__in=groups, status=KnownBug.Status.OPEN, kind=KnownBug.Kind.ERROR, cause=cause, created__gte=since
+    )
+    bugs = list(young.distinct().order_by("number"))
+    if bugs:
+        incident = bugs[0]
+        KnownBug.all_objects.filter(pk=incident.pk).note(Activity.Verb.EDITED, text="became an incident", **values)
+        KnownBug.objects.filter(pk__in=[bug.pk for bug in bugs[1:]]).merge_into(incident)
+    else:
+        free = [group for group in groups if group.bug_id is None]
+        incident, _ = open_bug(free[0], **values)
+    logger.warning("an incident: bug=%s cause=%r groups=%d", incident.bug_id, cause, len(groups))
+    for group in groups:
+        if group.bug_id is None:
+            incident.take_group(group)
 
 
 def public_states() -> dict[str, PublicState | None]:

@@ -2,7 +2,8 @@
 How background work runs: on a thread (default), on Celery, or inline.
 
 The outbox says what is due; a runner only decides where it is done. What a
-broker was given and nobody did in two minutes is done on the thread.
+broker was given and nobody did in two minutes is done on the thread. Trackers
+and brokers are talked to on threads of their own, never by the writer.
 """
 
 from __future__ import annotations
@@ -11,23 +12,29 @@ import datetime as dt
 import logging
 import os
 import threading
+from typing import TYPE_CHECKING
 
 from django.db import connections, models
 from django.utils import timezone
 
-from . import conf, tasks
-from .filing import BugCreationService
-from .models import Filing, KnownBug
+from . import conf, following, tasks
+from .exceptions import TrackerError
+from .filing import BugCreationService, tell_once
+from .models import Filing
 from .models.base import write_alias
+
+if TYPE_CHECKING:
+    from .models.filing import FilingQuerySet
 
 logger = logging.getLogger("error_tracking")
 
 BROKER_PATIENCE_SECONDS = 120
+PUBLISH_SECONDS = 1.0
 BATCH_BUGS = 50
 
 
 class FilerThread:
-    """Files what is due on a daemon thread that ends when nothing is left."""
+    """Does what is due on a daemon thread that ends when nothing is left."""
 
     def __init__(self) -> None:
         """Start with no thread."""
@@ -59,65 +66,121 @@ class FilerThread:
                     return
                 self._wants_more = False
             try:
-                while file_due():
-                    pass
+                _work()
             except Exception:  # the guard of this thread: the next sweep tries again
                 logger.exception("filing stopped until the next sweep")
             finally:
                 connections[write_alias(Filing)].close()
 
 
-_filer = FilerThread()
+class Publisher:
+    """Gives bugs to the broker, on a thread that is left behind when the broker does not answer (FAULTS T01)."""
+
+    def __init__(self) -> None:
+        """Start with no thread."""
+        self._stuck: threading.Thread | None = None
+
+    def publish(self, pk: int) -> bool:
+        """Give the bug *pk* to the broker; return whether that was done within ``PUBLISH_SECONDS``."""
+        if self._stuck is not None and self._stuck.is_alive():
+            return False
+        taken: list[int] = []
+        thread = threading.Thread(target=self._publish, args=(pk, taken), name="error_tracking.publisher", daemon=True)
+        thread.start()
+        thread.join(PUBLISH_SECONDS)
+        self._stuck = thread if thread.is_alive() else None
+        return bool(taken)
+
+    @staticmethod
+    def _publish(pk: int, taken: list[int]) -> None:
+        try:
+            tasks.publish(pk)
+            taken.append(pk)
+        except Exception as error:  # noqa: BLE001  kombu, Redis and AMQP raise types of their own (FAULTS T02)
+            logger.warning("the broker did not take a bug: error=%r", error)
+        finally:
+            connections.close_all()  # an eager Celery runs the task here
 
 
-def due_bugs() -> list[int]:
-    """Return the primary keys of the bugs of this environment that have something due."""
-    environment = conf.get_settings().environment
-    rows = Filing.objects.due(timezone.now()).filter(bug__environment=environment, bug__is_deleted=False)
-    rows = rows.exclude(bug__status=KnownBug.Status.MUTED)
-    return list(dict.fromkeys(rows.order_by("bug__number").values_list("bug_id", flat=True)[: BATCH_BUGS * 2]))[
-        :BATCH_BUGS
-    ]
+_filer, _publisher = FilerThread(), Publisher()
+
+
+def due() -> FilingQuerySet:
+    """Return the rows of this environment that somebody should take now."""
+    rows: FilingQuerySet = Filing.objects.due(timezone.now()).wanted(conf.get_settings().environment)
+    return rows
+
+
+def _served_here(rows: FilingQuerySet) -> FilingQuerySet:
+    """Return those of *rows* that this process can serve, and say of the others why it cannot."""
+    served = []
+    for name, tracker in BugCreationService().trackers.items():
+        why_not = tracker.why_not()
+        if why_not:
+            rows.filter(tracker=name).say_why(why_not, timezone.now())
+            tell_once(f"cannot file with {name}: {why_not}")
+        else:
+            served.append(name)
+    return rows.filter(tracker__in=served)
+
+
+def _bugs_of(rows: FilingQuerySet) -> list[int]:
+    keys = rows.urgent_first().values_list("bug_id", flat=True)[: BATCH_BUGS * 2]
+    return list(dict.fromkeys(keys))[:BATCH_BUGS]
 
 
 def file_due() -> int:
-    """File what is due in this thread; return how many trackers filed something."""
-    return sum(BugCreationService().file(pk) for pk in due_bugs())
+    """File what is due and can be filed here, in this thread; return how many trackers did something."""
+    return sum(BugCreationService().file(pk) for pk in _bugs_of(_served_here(due())))
+
+
+def file_all() -> int:
+    """Do all that can be done here and now, in this thread; return how many trackers did something."""
+    done = 0
+    while more := file_due():
+        done += more
+    return done
 
 
 def run_due() -> None:
-    """Have everything that is due done, where RUNNER says; called by the writer after each batch."""
-    runner = conf.get_settings().RUNNER
-    if runner == "auto":
-        runner = "celery" if tasks.has_celery() else "thread"
-    bugs = due_bugs()
-    if not bugs:
-        return
-    if runner == "inline":
+    """Have everything that is due done, where RUNNER says; waits for nothing but the database."""
+    if conf.get_settings().RUNNER == "inline":
         file_due()
-        return
-    published = [_publish(pk) for pk in bugs] if runner == "celery" else [False]
-    if not all(published):
+    elif due().exists() or following.is_due():
         _filer.start()
+
+
+def _work() -> None:
+    """Do what is due: ask Celery where RUNNER says so, file what is left, look at the issues."""
+    runner = conf.get_settings().RUNNER
+    if runner == "celery" or (runner == "auto" and tasks.has_celery()):
+        taken = {pk for pk in _bugs_of(due()) if _publish(pk)}
+        for pk in _bugs_of(_served_here(due())):
+            if pk not in taken:
+                BugCreationService().file(pk)
+    else:
+        file_all()
+    if following.is_due():
+        try:
+            following.follow()
+        except TrackerError as error:
+            logger.warning("the issues could not be read: reason=%r", str(error))
 
 
 def _publish(pk: int) -> bool:
     """Give the bug to the broker once; return False when this process should do it itself."""
     now = timezone.now()
-    rows = Filing.objects.due(now).filter(bug=pk)
+    rows = due().filter(bug=pk)
     patience = now - dt.timedelta(seconds=BROKER_PATIENCE_SECONDS)
     if rows.filter(published_at__lt=patience).exists():
         return False
-    unpublished = rows.filter(published_at=None)
-    if not unpublished.update(published_at=now, modified=now):
+    unpublished = Filing.objects.filter(pk__in=list(rows.filter(published_at=None).values_list("pk", flat=True)))
+    if not unpublished.filter(published_at=None).update(published_at=now, modified=now):
         return True
-    try:
-        tasks.publish(pk)
-    except Exception as error:  # noqa: BLE001  kombu, Redis and AMQP raise types of their own (FAULTS T02)
-        logger.warning("the broker did not take a bug: error=%r", error)
-        Filing.objects.filter(models.Q(published_at=now), bug=pk).update(published_at=now - 2 * (now - patience))
-        return False
-    return True
+    if _publisher.publish(pk):
+        return True
+    Filing.objects.filter(models.Q(published_at=now), bug=pk).update(published_at=now - 2 * (now - patience))
+    return False
 
 
 def wait(timeout: float) -> bool:
@@ -127,8 +190,8 @@ def wait(timeout: float) -> bool:
 
 def _reset() -> None:
     """Start anew in a forked child, which has no thread of its parent's."""
-    global _filer  # noqa: PLW0603  one filer per process
-    _filer = FilerThread()
+    global _filer, _publisher
+    _filer, _publisher = FilerThread(), Publisher()
 
 
 getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_reset)  # Windows does not fork

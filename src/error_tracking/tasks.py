@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .filing import BugCreationService, request
-from .models import KnownBug
+from .models import Filing, KnownBug
 
 try:
     from celery import current_app, shared_task
@@ -39,6 +39,11 @@ def run(known_bug_id: int) -> int:
     return BugCreationService().file(known_bug_id)
 
 
+def has_failed_for_now(known_bug_id: int) -> bool:
+    """Return whether a tracker has refused the bug and is worth another try."""
+    return Filing.objects.filter(bug=known_bug_id, state=Filing.State.PENDING, attempts__gt=0).exists()
+
+
 if shared_task is None:
 
     def create_bug_task(known_bug_id: int) -> int:
@@ -56,11 +61,20 @@ else:
         default_retry_delay=RETRY_SECONDS,
     )
     def create_bug_task(self: Any, known_bug_id: int) -> int:  # noqa: ANN401  Celery's task, untyped
-        """File the bug with this primary key; a database that is away is tried again, the outbox does the rest."""
+        """
+        File the bug with this primary key; return how many trackers filed it now.
+
+        Tried again three times, a minute apart, while a tracker or the database
+        refuses; the outbox does the rest.
+        """
         try:
-            return run(known_bug_id)
+            filed = run(known_bug_id)
         except Exception as error:
             raise self.retry(exc=error) from error
+        is_worth_it = not self.request.called_directly and self.request.retries < MAX_RETRIES
+        if is_worth_it and has_failed_for_now(known_bug_id):
+            raise self.retry(countdown=RETRY_SECONDS + RETRY_SECONDS // 6)  # the outbox adds some jitter to the minute
+        return filed
 
 
 def at_worker_shutdown(function: Callable[..., None]) -> None:

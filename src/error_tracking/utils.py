@@ -144,6 +144,14 @@ def hour_of(moment: dt.datetime) -> dt.datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
+def checkout_of(base: Path) -> Path | None:
+    """Return the root of the git checkout that *base* lies in, None where there is none."""
+    for folder in (base, *base.absolute().parents):
+        if (folder / ".git").exists():
+            return folder
+    return None
+
+
 def git_head(base: Path) -> str:
     """Return the commit that the checkout around *base* stands at, ``""`` where there is none; runs no program."""
     for folder in (base, *base.absolute().parents):

@@ -21,11 +21,22 @@ if TYPE_CHECKING:
 
 FIELDSETS: Any = (
     (None, {"fields": ("bug_id", "title", "severity", "status", "description", "public_message", "assignee")}),
+    (
+        _("When a muted bug opens by itself"),
+        {
+            "classes": ("collapse",),
+            "description": _("At a moment, or when it has occurred so many times in all; with neither never."),
+            "fields": ("muted_until", "muted_until_count"),
+        },
+    ),
     (_("Occurrences"), {"fields": ("occurrence_count", "first_occurrence", "last_occurrence", "first_release")}),
-    (_("Life"), {"fields": ("resolved_at", "resolved_in_release", "regressed_at", "is_deleted")}),
-    (_("Filed"), {"fields": ("issue", "file_name", "fingerprint", "environment", "uuid")}),
+    (_("Life"), {"fields": ("kind", "resolved_at", "resolved_in_release", "regressed_at", "merged_into")}),
+    (_("Filed"), {"fields": ("issue", "file_name", "fingerprint", "environment", "uuid", "is_deleted")}),
 )
-EDITED_BY_PEOPLE = {"title", "severity", "description", "public_message", "assignee"}
+EDITED_BY_PEOPLE = {
+    *("title", "severity", "description", "public_message", "assignee"),
+    *("muted_until", "muted_until_count", "resolved_in_release"),
+}
 READ_ONLY = tuple(name for _, part in FIELDSETS for name in part["fields"] if name not in EDITED_BY_PEOPLE)
 
 
@@ -33,8 +44,13 @@ class FilingInline(ReadOnlyInline):
     """Where the bug was filed, and why not."""
 
     model = Filing
-    fields = ("tracker", "state", "reference", "attempts", "next_attempt_at", "reason")
+    fields = ("tracker", "state", "place", "attempts", "next_attempt_at", "reason")
     readonly_fields = fields
+
+    @admin.display(description=_("where"))
+    def place(self, row: Filing) -> str | SafeString:
+        """Return what was made, as a link where it is on the web."""
+        return link_to(row.url, row.reference) if row.url else row.reference or "-"
 
 
 class ActivityInline(ReadOnlyInline):
@@ -90,7 +106,7 @@ class KnownBugAdmin(ModelAdmin):
     search_fields = ("bug_id", "title", "=fingerprint", "=github_issue_number")
     search_help_text = _("Bug id, title, fingerprint or number of the GitHub issue")
     show_full_result_count = False
-    actions = ("mark_resolved", "reopen", "mute", "create_github_issue", "restore")
+    actions = ("mark_resolved", "reopen", "mute", "merge", "create_github_issue", "restore")
     inlines = (FilingInline, GroupInline, ActivityInline)
     raw_id_fields = ("assignee",)
     fieldsets = FIELDSETS
@@ -103,9 +119,16 @@ class KnownBugAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: KnownBug, form: Any, change: bool) -> None:  # noqa: ANN401, FBT001
         """Save what was edited and nothing that is counted meanwhile; a bug added by hand is filed like any other."""
         if change:
-            obj.save(update_fields=[*form.changed_data, "modified"])
+            obj.has_manual_severity = obj.has_manual_severity or "severity" in form.changed_data
+            obj.save(update_fields=[*form.changed_data, "has_manual_severity", "modified"])
+            if form.changed_data:
+                what = ", ".join(str(form.fields[name].label).lower() for name in form.changed_data)
+                rows = KnownBug.all_objects.filter(pk=obj.pk)
+                rows.note(Activity.Verb.EDITED, by=request.user.get_username(), text=what)
+                recorder.sweep_soon()
             return
         super().save_model(request, obj, form, change)
+        KnownBug.all_objects.filter(pk=obj.pk).note(Activity.Verb.CREATED, by=request.user.get_username())
         filing.request(obj)
         recorder.sweep_soon()
 
@@ -125,8 +148,8 @@ class KnownBugAdmin(ModelAdmin):
 
     @admin.action(description=_("Mark as resolved"), permissions=["change"])
     def mark_resolved(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Resolve the selected bugs."""
-        changed = self._bugs(queryset).resolve(by=request.user.get_username(), release=conf.get_settings().release)
+        """Resolve the selected bugs, in the next release."""
+        changed = self._bugs(queryset).resolve(by=request.user.get_username())
         self._tell(request, ngettext("%d bug resolved.", "%d bugs resolved.", len(changed)) % len(changed))
 
     @admin.action(description=_("Open again"), permissions=["change"])
@@ -141,6 +164,22 @@ class KnownBugAdmin(ModelAdmin):
         """Mute the selected bugs: counted on, nothing filed."""
         changed = self._bugs(queryset).mute(by=request.user.get_username())
         self._tell(request, ngettext("%d bug muted.", "%d bugs muted.", len(changed)) % len(changed))
+
+    @admin.action(description=_("Merge into the oldest"), permissions=["change"])
+    def merge(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Merge the selected bugs into the one with the lowest number."""
+        bugs = self._bugs(queryset).order_by("number")
+        survivor = bugs.first()
+        if len(bugs) < 2:  # noqa: PLR2004  a pair
+            self.message_user(request, _("Select the bugs that are one: two at least."), messages.WARNING)
+            return
+        try:
+            merged = bugs.merge_into(survivor, by=request.user.get_username())
+        except ValueError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
+        count = ngettext("%d bug merged into", "%d bugs merged into", len(merged)) % len(merged)
+        self._tell(request, f"{count} {survivor.bug_id}.")
 
     @admin.action(description=_("Restore"), permissions=["delete"])
     def restore(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -177,3 +216,4 @@ class KnownBugAdmin(ModelAdmin):
 
     def _tell(self, request: HttpRequest, text: Any) -> None:  # noqa: ANN401  text, lazy or not
         self.message_user(request, text, messages.SUCCESS)
+        recorder.sweep_soon()  # trackers are told now, and pages know

@@ -21,7 +21,27 @@ class Activity(models.Model):
         IN_PROGRESS = "in_progress", _("work started")
         RESOLVED = "resolved", _("resolved")
         MUTED = "muted", _("muted")
+        MERGED = "merged", _("merged")
+        EDITED = "edited", _("edited")
+        MILESTONE = "milestone", _("reached")
+        SPIKING = "spiking", _("far more often than usual")
+        JOINED = "joined", _("another error belongs to it")
         NOTE = "note", _("note")
+
+    #: What trackers are told of: changes of state and of what they show, and milestones.
+    NEWS = frozenset(
+        {
+            Verb.REGRESSED,
+            Verb.OPEN,
+            Verb.IN_PROGRESS,
+            Verb.RESOLVED,
+            Verb.MUTED,
+            Verb.MERGED,
+            Verb.EDITED,
+            Verb.MILESTONE,
+            Verb.SPIKING,
+        }
+    )
 
     bug = models.ForeignKey("error_tracking.KnownBug", on_delete=models.CASCADE, related_name="activities")
     created = models.DateTimeField(_("when"), default=timezone.now)

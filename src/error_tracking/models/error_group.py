@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from error_tracking.events import CLIENT_KINDS
@@ -36,6 +37,7 @@ class ErrorGroup(TimestampedModel):
     title = models.CharField(_("title"), max_length=255)
     culprit = models.CharField(_("culprit"), max_length=255, blank=True)
     route = models.CharField(_("route"), max_length=255, blank=True)
+    cause = models.CharField(_("cause"), max_length=255, blank=True)
     level = models.CharField(_("level"), max_length=10, default="error")
     handled = models.BooleanField(_("handled"), default=False)
     first_seen = models.DateTimeField(_("first seen"))
@@ -64,6 +66,7 @@ class ErrorGroup(TimestampedModel):
         indexes = [
             models.Index(fields=["environment", "verdict", "last_seen"], name="et_group_gate"),
             models.Index(fields=["last_seen"], name="et_group_last_seen"),
+            models.Index(fields=["environment", "first_seen"], name="et_group_first_seen"),
         ]
 
     def __str__(self) -> str:
@@ -141,11 +144,23 @@ class HourlyTotal(models.Model):
         return f"{self.hour:%Y-%m-%d %H}h {self.error_type} {self.status_code}: {self.count}"
 
 
+class ReleaseQuerySet(models.QuerySet["Release"]):
+    """Notes releases."""
+
+    def see(self, *versions: str) -> None:
+        """Note the first sight of *versions*, unless they were seen before."""
+        rows = [Release(version=version[:100], first_seen=timezone.now()) for version in sorted(set(versions))]
+        known = set(self.filter(version__in=[row.version for row in rows]).values_list("version", flat=True))
+        self.bulk_create([row for row in rows if row.version not in known], ignore_conflicts=True)
+
+
 class Release(models.Model):
     """A release of the host; hashes have no order, so the first sight is the order."""
 
     version = models.CharField(max_length=100, unique=True)
     first_seen = models.DateTimeField()
+
+    objects = ReleaseQuerySet.as_manager()
 
     class Meta:
         verbose_name = "release"

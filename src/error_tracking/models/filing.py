@@ -2,7 +2,8 @@
 ``Filing``: the outbox. One row per bug and tracker says what is still to do.
 
 A worker claims a row for the time of a lease; a row whose lease has run out is
-anybody's again. Nothing here talks to a tracker.
+anybody's again. What was filed is due anew when the bug has news that its
+tracker was not told. Nothing here talks to a tracker.
 """
 
 from __future__ import annotations
@@ -11,37 +12,52 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, IntegerField, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .base import TimestampedModel
+from .life_cycle import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .known_bug import KnownBug
 
-LEASE_SECONDS = 300  # longer than a tracker's slowest attempt: five calls of 30 seconds
+LEASE_SECONDS = 600  # longer than the slowest attempt of a tracker: twelve calls of half a minute
 REASON_CHARS = 500
+_URGENT_FIRST = {"critical": 0, "high": 1, "medium": 2}
 
 
 class FilingQuerySet(models.QuerySet["Filing"]):
     """Reads and changes of the outbox."""
 
     def due(self, now: dt.datetime) -> FilingQuerySet:
-        """Return the rows that somebody should take now: waiting ones, and claims whose lease has run out."""
-        waiting = Q(state=Filing.State.PENDING, next_attempt_at__lte=now)
-        abandoned = Q(state=Filing.State.CLAIMED, claimed_until__lt=now)
-        return self.filter(waiting | abandoned)
+        """Return the rows that somebody should take now: waiting ones, untold news, and claims whose lease is over."""
+        state = Filing.State
+        waits = Q(state__in=(state.PENDING, state.PAUSED))
+        has_news = Q(state__in=(state.FILED, state.LOCAL), told__lt=F("bug__news"))
+        is_abandoned = Q(state=state.CLAIMED, claimed_until__lt=now)
+        return self.filter(((waits | has_news) & Q(next_attempt_at__lte=now)) | is_abandoned)
+
+    def wanted(self, environment: str) -> FilingQuerySet:
+        """Return the rows of bugs that may be filed from *environment*; of a resolved bug only what was begun."""
+        rows = self.filter(bug__environment=environment, bug__is_deleted=False).exclude(bug__status=Status.MUTED)
+        return rows.exclude(bug__status=Status.RESOLVED, reference="", attempts=0)
+
+    def urgent_first(self) -> FilingQuerySet:
+        """Return the rows by the severity of their bugs, then by number."""
+        whens = [When(bug__severity=severity, then=Value(rank)) for severity, rank in _URGENT_FIRST.items()]
+        rank = Case(*whens, default=Value(len(whens)), output_field=IntegerField())
+        return self.order_by(rank, "bug__number", "pk")
 
     def claim(self, now: dt.datetime) -> bool:
-        """Claim this one row; return whether it is ours now."""
+        """Claim this one row, as it is at this moment; return whether it is ours now."""
         until = now + dt.timedelta(seconds=LEASE_SECONDS)
-        claimed = self.due(now).update(
-            state=Filing.State.CLAIMED, claimed_until=until, attempts=F("attempts") + 1, modified=now
-        )
-        return bool(claimed)
+        claimed = {"state": Filing.State.CLAIMED, "claimed_until": until, "modified": now}
+        for seen in self.due(now).values("pk", "state", "attempts"):
+            return bool(self.filter(**seen).update(attempts=F("attempts") + 1, **claimed))
+        return False
 
     def request_for(self, bug: KnownBug, trackers: Iterable[str]) -> None:
         """Write the rows that *bug* lacks for *trackers*."""
@@ -49,11 +65,33 @@ class FilingQuerySet(models.QuerySet["Filing"]):
         self.bulk_create(rows, ignore_conflicts=True)
 
     def retry(self) -> int:
-        """Make failed and waiting rows due at once; return how many."""
-        states = (Filing.State.FAILED, Filing.State.PENDING)
-        return self.filter(state__in=states).update(
-            state=Filing.State.PENDING, next_attempt_at=timezone.now(), published_at=None, modified=timezone.now()
-        )
+        """Make failed, paused and waiting rows due at once; return how many."""
+        states = (Filing.State.FAILED, Filing.State.PAUSED, Filing.State.PENDING)
+        now = timezone.now()
+        values = {"state": Filing.State.PENDING, "next_attempt_at": now, "published_at": None, "modified": now}
+        return self.filter(state__in=states).update(**values)
+
+    def say_why(self, reason: str, now: dt.datetime) -> None:
+        """Say why these rows are not served; a process that can serve them takes them all the same."""
+        rows = self.due(now).filter(state=Filing.State.PENDING, attempts=0).exclude(reason=reason[:REASON_CHARS])
+        rows.update(reason=reason[:REASON_CHARS])
+
+    def unfinished(self) -> list[tuple[str, str, str, int]]:
+        """Return state, tracker, reason and number of what is not filed, the most frequent first."""
+        rows = self.exclude(state__in=(Filing.State.FILED, Filing.State.LOCAL)).order_by()
+        counted = rows.values_list("state", "tracker", "reason").annotate(count=models.Count("pk"))
+        return sorted(counted, key=lambda row: (-row[3], *row[:3]))
+
+    def hold_until(self, moment: dt.datetime) -> int:
+        """Have the waiting ones wait until *moment*, because the tracker wants a rest; return how many."""
+        state = Filing.State
+        waiting = self.filter(state__in=(state.PENDING, state.FILED, state.LOCAL), next_attempt_at__lt=moment)
+        return waiting.update(next_attempt_at=moment)
+
+    def refile(self) -> int:
+        """Have what was filed brought up to date without news; return how many."""
+        filed = self.filter(state__in=(Filing.State.FILED, Filing.State.LOCAL))
+        return filed.update(state=Filing.State.PENDING, next_attempt_at=timezone.now())
 
 
 class Filing(TimestampedModel):
@@ -65,6 +103,8 @@ class Filing(TimestampedModel):
         PENDING = "pending", _("waiting")
         CLAIMED = "claimed", _("being filed")
         FILED = "filed", _("filed")
+        LOCAL = "local", _("local only")
+        PAUSED = "paused", _("paused")
         FAILED = "failed", _("failed")
 
     bug = models.ForeignKey("error_tracking.KnownBug", on_delete=models.CASCADE, related_name="filings")
@@ -75,6 +115,7 @@ class Filing(TimestampedModel):
     claimed_until = models.DateTimeField(_("claimed until"), null=True, blank=True)
     published_at = models.DateTimeField(_("given to the broker"), null=True, blank=True)
     filed_at = models.DateTimeField(_("filed at"), null=True, blank=True)
+    told = models.PositiveBigIntegerField(_("told of"), default=0)
     reference = models.CharField(_("reference"), max_length=200, blank=True)
     url = models.TextField(_("URL"), blank=True)
     reason = models.CharField(_("reason"), max_length=REASON_CHARS, blank=True)

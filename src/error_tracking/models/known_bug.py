@@ -1,8 +1,7 @@
 """
 ``KnownBug``: what people work on. B-012, its severity, its status, its issue.
 
-State changes are methods here: of one row on the model, of many on the
-QuerySet, each one conditional UPDATE.
+State changes of many are in ``life_cycle``; the methods here call those for one.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -20,16 +18,15 @@ from error_tracking import conf, signals
 from error_tracking.events import CSRF, SERVER_ERROR
 
 from .activity import Activity
-from .base import SoftDeleteModel, SoftDeleteQuerySet, TimestampedModel, write_alias
+from .base import SoftDeleteModel, TimestampedModel, write_alias
 from .error_group import ErrorGroup
 from .filing import Filing
+from .life_cycle import UNRESOLVED, KnownBugQuerySet, Status
 from .sequence import Sequence
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
-
-    from django.dispatch import Signal
 
 
 def format_bug_id(number: int, prefix: str) -> str:
@@ -45,79 +42,6 @@ def highest_planned_number(prefix: str) -> int:
     except OSError:
         return 0
     return max((int(match[1]) for name in names if (match := pattern.match(name))), default=0)
-
-
-class KnownBugQuerySet(SoftDeleteQuerySet):
-    """State changes of many bugs, and reads that read as English."""
-
-    def open(self) -> KnownBugQuerySet:
-        """Return the bugs that are not resolved: open, in progress or muted."""
-        return self.exclude(status=KnownBug.Status.RESOLVED)
-
-    def seen_since(self, moment: dt.datetime) -> KnownBugQuerySet:
-        """Return the bugs whose last occurrence is not before *moment*."""
-        return self.filter(last_occurrence__gte=moment)
-
-    def resolve(self, *, by: str = "", release: str = "") -> list[KnownBug]:
-        """Resolve those that are not resolved; return the changed ones."""
-        values = {"resolved_at": timezone.now(), "resolved_in_release": release}
-        return self._move(KnownBug.Status.RESOLVED, by=by, only=KnownBug.UNRESOLVED, values=values)
-
-    def reopen(self, *, by: str = "") -> list[KnownBug]:
-        """Open those that are resolved; return the changed ones."""
-        values = {"resolved_at": None, "resolved_in_release": ""}
-        return self._move(KnownBug.Status.OPEN, by=by, only=(KnownBug.Status.RESOLVED,), values=values)
-
-    def start(self, *, by: str = "") -> list[KnownBug]:
-        """Mark the open ones as in progress; return the changed ones."""
-        return self._move(KnownBug.Status.IN_PROGRESS, by=by, only=(KnownBug.Status.OPEN,), values={})
-
-    def mute(self, *, by: str = "") -> list[KnownBug]:
-        """Mute those that are open or in progress: counted on, but nothing is filed or sent."""
-        only = (KnownBug.Status.OPEN, KnownBug.Status.IN_PROGRESS)
-        return self._move(KnownBug.Status.MUTED, by=by, only=only, values={})
-
-    def unmute(self, *, by: str = "") -> list[KnownBug]:
-        """Open the muted ones; return the changed ones."""
-        return self._move(KnownBug.Status.OPEN, by=by, only=(KnownBug.Status.MUTED,), values={})
-
-    def regress(self, occurred_at: dt.datetime) -> list[KnownBug]:
-        """Open again those that were resolved before *occurred_at*; return the changed ones."""
-        resolved_before = self.filter(resolved_at__lt=occurred_at)
-        return resolved_before._move(
-            KnownBug.Status.OPEN,
-            by="",
-            only=(KnownBug.Status.RESOLVED,),
-            values={"regressed_at": occurred_at, "resolved_at": None},
-            verb=Activity.Verb.REGRESSED,
-        )
-
-    def _move(
-        self,
-        status: KnownBug.Status,
-        *,
-        by: str,
-        only: Iterable[KnownBug.Status],
-        values: dict[str, Any],
-        verb: str = "",
-    ) -> list[KnownBug]:
-        """Change the status row by row, each conditional on its old one, so that two people never both change it."""
-        changed: list[KnownBug] = []
-        alias = write_alias(self.model)
-        with transaction.atomic(using=alias):
-            candidates = self.using(alias).filter(status__in=tuple(only)).order_by("pk")
-            for bug in candidates:
-                was = bug.status
-                row = self.model.all_objects.using(alias).filter(pk=bug.pk, status=was)
-                if not row.update(status=status, modified=timezone.now(), **values):
-                    continue
-                for name, value in {"status": status, **values}.items():
-                    setattr(bug, name, value)
-                Activity.objects.using(alias).create(bug=bug, verb=verb or status, by=by)
-                changed.append(bug)
-        for bug in changed:
-            signals.send_on_commit(_SIGNALS.get(verb or status), alias, bug)
-        return changed
 
 
 class KnownBugManager(models.Manager.from_queryset(KnownBugQuerySet)):  # type: ignore[misc]
@@ -139,15 +63,16 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
         MEDIUM = "medium", _("medium")
         LOW = "low", _("low")
 
-    class Status(models.TextChoices):
-        """Where the bug is in its life."""
+    class Kind(models.TextChoices):
+        """What a bug is made of."""
 
-        OPEN = "open", _("open")
-        IN_PROGRESS = "in_progress", _("in progress")
-        RESOLVED = "resolved", _("resolved")
-        MUTED = "muted", _("muted")
+        ERROR = "error", _("error")
+        INCIDENT = "incident", _("incident: many errors with one cause")
+        DIGEST = "digest", _("digest of what waits")
 
-    UNRESOLVED = (Status.OPEN, Status.IN_PROGRESS, Status.MUTED)
+    Status = Status
+
+    UNRESOLVED = UNRESOLVED
 
     number = models.PositiveIntegerField(_("number"), editable=False, db_index=True)
     bug_id = models.CharField(_("bug"), max_length=20, unique=True, editable=False)
@@ -162,7 +87,11 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
         blank=True,
         help_text=_("Shown on the error page to people who meet this bug. Never put a secret here."),
     )
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.ERROR, editable=False)
+    cause = models.CharField(_("cause"), max_length=255, blank=True, editable=False)
     severity = models.CharField(_("severity"), max_length=10, choices=Severity, default=Severity.MEDIUM)
+    has_manual_severity = models.BooleanField(_("severity set by hand"), default=False, editable=False)
+    is_worsened = models.BooleanField(_("severity raised"), default=False, editable=False)
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.OPEN)
     assignee = models.ForeignKey(
         conf.host("AUTH_USER_MODEL"),
@@ -179,9 +108,26 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
     first_release = models.CharField(_("first release"), max_length=100, blank=True, editable=False)
     resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True, editable=False)
     resolved_in_release = models.CharField(_("resolved in release"), max_length=100, blank=True)
+    grace_until = models.DateTimeField(null=True, blank=True, editable=False)
     regressed_at = models.DateTimeField(_("regressed at"), null=True, blank=True, editable=False)
+    muted_until = models.DateTimeField(_("muted until"), null=True, blank=True)
+    muted_until_count = models.PositiveBigIntegerField(_("muted until it occurred"), null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self",
+        verbose_name=_("merged into"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="merged",
+    )
+    news = models.PositiveBigIntegerField(default=0, editable=False)
+    next_milestone = models.PositiveBigIntegerField(default=10, editable=False)
+    spiked_at = models.DateTimeField(_("last spike"), null=True, blank=True, editable=False)
     github_issue_number = models.PositiveIntegerField(_("GitHub issue"), null=True, blank=True, editable=False)
     github_issue_url = models.TextField(_("GitHub issue URL"), blank=True, editable=False)
+    github_issue_state = models.CharField(max_length=10, blank=True, editable=False)
+    github_issue_updated_at = models.DateTimeField(null=True, blank=True, editable=False)
     file_name = models.CharField(_("bug file"), max_length=120, blank=True, editable=False)
 
     objects = KnownBugManager()
@@ -235,9 +181,13 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
         return Sequence.objects.filter(name=name).values_list("value", flat=True).first() or 0
 
     @classmethod
-    def open_for_group(cls, group: ErrorGroup, *, by: str = "", trackers: Iterable[str] = ()) -> tuple[KnownBug, bool]:
+    def open_for_group(
+        cls, group: ErrorGroup, *, by: str = "", trackers: Iterable[str] = (), **changes: object
+    ) -> tuple[KnownBug, bool]:
         """
         Return the bug of *group* and whether it was made now, with its outbox rows for *trackers*.
+
+        *changes* are values of a new bug that are not those of the group.
 
         One short transaction conditional on the group having none: the group's
         row is locked first, so counts that arrive meanwhile wait and then add
@@ -250,22 +200,37 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
             current = groups.get()
             if not is_free:
                 return cls.all_objects.using(alias).get(pk=current.bug_id), False
-            bug = cls(
-                fingerprint=current.fingerprint,
-                environment=current.environment,
-                title=current.title,
-                severity=severity_for(current),
-                occurrence_count=current.times_seen,
-                first_occurrence=current.first_seen,
-                last_occurrence=current.last_seen,
-                first_release=current.first_release,
-            )
+            values = {
+                "fingerprint": current.fingerprint,
+                "environment": current.environment,
+                "title": current.title,
+                "cause": current.cause,
+                "severity": severity_for(current),
+                "occurrence_count": current.times_seen,
+                "first_occurrence": current.first_seen,
+                "last_occurrence": current.last_seen,
+                "first_release": current.first_release,
+                "next_milestone": next_milestone(current.times_seen),
+            }
+            bug = cls(**{**values, **changes})
             bug.save(using=alias)
             groups.update(bug=bug, verdict_reason="")
             Activity.objects.using(alias).create(bug=bug, verb=Activity.Verb.CREATED, by=by)
             Filing.objects.using(alias).request_for(bug, trackers)
         signals.send_on_commit(signals.bug_created, alias, bug)
         return bug, True
+
+    def take_group(self, group: ErrorGroup, *, by: str = "") -> bool:
+        """Make *group* part of this bug, with what it has counted, unless it has a bug; return whether."""
+        alias = write_alias(KnownBug)
+        with transaction.atomic(using=alias):
+            groups = ErrorGroup.objects.using(alias).filter(pk=group.pk)
+            if not groups.filter(bug=None).update(bug=self, verdict_reason="", modified=timezone.now()):
+                return False
+            current = groups.get()
+            self._row().using(alias).add_occurrences({self.pk: (current.times_seen, current.last_seen)})
+            self._row().note(Activity.Verb.JOINED, by=by, text=current.title)
+        return True
 
     def resolve(self, *, by: str = "", release: str = "") -> bool:
         """Resolve this bug; return whether that changed it."""
@@ -279,9 +244,9 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
         """Mark this bug as in progress; return whether that changed it."""
         return self._apply(self._row().start(by=by))
 
-    def mute(self, *, by: str = "") -> bool:
-        """Mute this bug; return whether that changed it."""
-        return self._apply(self._row().mute(by=by))
+    def mute(self, *, by: str = "", until: dt.datetime | None = None, events: int | None = None) -> bool:
+        """Mute this bug, for ever, *until* a moment or for so many more *events*; return whether that changed it."""
+        return self._apply(self._row().mute(by=by, until=until, events=events))
 
     def unmute(self, *, by: str = "") -> bool:
         """Open this muted bug; return whether that changed it."""
@@ -306,6 +271,11 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
         return self.regressed_at is not None and not self.is_resolved
 
 
+def next_milestone(count: int) -> int:
+    """Return the first power of ten above *count*, from ten on."""
+    return max(10, int(10 ** len(str(count))))
+
+
 def severity_for(group: ErrorGroup) -> str:
     """Return the severity that a new bug of *group* starts with: a crash is high, a refused request low."""
     if group.level in {"fatal", "critical"}:
@@ -314,18 +284,3 @@ def severity_for(group: ErrorGroup) -> str:
         return KnownBug.Severity.MEDIUM if group.error_type == CSRF else KnownBug.Severity.LOW
     is_caught = group.handled and group.error_type != SERVER_ERROR
     return KnownBug.Severity.MEDIUM if is_caught else KnownBug.Severity.HIGH
-
-
-def count_for_bugs(alias: str, added: dict[int, tuple[int, dt.datetime]]) -> None:
-    """Add to the counts of bugs: per bug id how many more and when the last was; ids in order against deadlocks."""
-    for bug_pk in sorted(added):
-        count, last = added[bug_pk]
-        rows = KnownBug.all_objects.using(alias).filter(pk=bug_pk)
-        rows.update(occurrence_count=F("occurrence_count") + count)
-        rows.filter(models.Q(last_occurrence=None) | models.Q(last_occurrence__lt=last)).update(last_occurrence=last)
-
-
-_SIGNALS: dict[str, Signal] = {
-    KnownBug.Status.RESOLVED: signals.bug_resolved,
-    Activity.Verb.REGRESSED: signals.bug_regressed,
-}

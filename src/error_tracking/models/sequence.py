@@ -25,9 +25,9 @@ class Sequence(models.Model):
         return f"{self.name}: {self.value}"
 
     @classmethod
-    def take(cls, name: str, *, floor: int = 0) -> int:
+    def take(cls, name: str, *, floor: int = 0, most: int | None = None) -> int:
         """
-        Return the next number of the series *name*, above *floor*.
+        Return the next number of the series *name*, above *floor*; 0 when it has reached *most*.
 
         Must be called in the transaction that stores the number: a rollback
         gives it back before anybody has seen it.
@@ -35,10 +35,14 @@ class Sequence(models.Model):
         alias = write_alias(cls)
         with transaction.atomic(using=alias):
             rows = cls.objects.using(alias).filter(name=name)
+            free = rows if most is None else rows.filter(value__lt=most)
             step = Greatest(F("value"), models.Value(floor)) + 1
-            if not rows.update(value=step):
+            if not free.update(value=step):
+                if rows.exists():
+                    return 0
                 cls._make(alias, name)
-                rows.update(value=step)
+                if not free.update(value=step):
+                    return 0
             return int(rows.values_list("value", flat=True).get())
 
     @classmethod

@@ -7,12 +7,14 @@ the store makes one transaction of a batch. Nothing here builds an event.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import time
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from error_tracking import conf, known, testing
+from error_tracking import conf, known, sweep, testing
 from error_tracking.events import Event, Fold
 from error_tracking.models import ErrorLog
 from error_tracking.models.base import write_alias
@@ -29,6 +31,7 @@ __all__ = [
     "fold",
     "health",
     "is_started",
+    "nothing_stored",
     "renew_journals",
     "start",
     "stop",
@@ -37,9 +40,21 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 FLUSH_SECONDS = 10.0
+
+_is_let_go: contextvars.ContextVar[bool] = contextvars.ContextVar("error_tracking_is_let_go", default=False)
+
+
+@contextlib.contextmanager
+def nothing_stored() -> Iterator[None]:
+    """Have what is captured in the ``with`` block, in this context, stored nowhere and counted nowhere."""
+    token = _is_let_go.set(True)
+    try:
+        yield
+    finally:
+        _is_let_go.reset(token)
 
 
 def fold(head: dict[str, Any], now: float) -> str:
@@ -90,11 +105,13 @@ def submit(event: Event) -> None:
     connection is in a broken transaction; else it is queued for the writer.
     """
     is_immediate = conf.get_settings().RECORDER == "immediate"
+    if _is_let_go.get():
+        return
     if not is_immediate and testing.is_test_environment():
         testing.deliver(event)
     elif is_immediate and _is_usable():
         storage.store([records.from_bytes(records.to_bytes(event))])
-        writer.tick()
+        sweep.run()
     else:
         intake = writer.get_writer().intake
         intake.submit(event)
@@ -107,7 +124,8 @@ def count_failure() -> None:
 
 
 def _is_queued() -> bool:
-    return conf.get_settings().RECORDER == "thread" and not testing.is_test_environment()
+    is_queued = conf.get_settings().RECORDER == "thread" and not testing.is_test_environment()
+    return is_queued and not _is_let_go.get()
 
 
 def _is_usable() -> bool:
@@ -134,7 +152,7 @@ def stop(**_kwargs: object) -> None:
 def sweep_soon() -> None:
     """Have the gate and the outbox looked at now, by the writer and not by the caller's request."""
     if conf.get_settings().RECORDER == "immediate":
-        writer.tick()
+        sweep.run()
     elif not testing.is_test_environment():
         writer.get_writer().sweep_soon()
 

@@ -35,7 +35,6 @@ from error_tracking.models import (
     Release,
 )
 from error_tracking.models.base import moment_from, write_alias
-from error_tracking.models.known_bug import count_for_bugs
 from error_tracking.utils import hour_of
 
 from .expressions import by_key
@@ -115,10 +114,13 @@ class _Tally:
     level: str = LEVELS[0]
     handled: bool = True
     release: str = ""
+    latest: dict[str | None, float] = dataclasses.field(default_factory=dict)  # by release, which a fold does not tell
 
     def add(self, item: Event | Fold) -> None:
         self.count += item.count
         self.has_evidence = self.has_evidence or item.is_evidence
+        release = item.release[:100] if isinstance(item, Event) else None
+        self.latest[release] = max(self.latest.get(release, 0.0), item.timestamp)
         if isinstance(item, Event):
             self.level = max(self.level, item.level, key=_rank)
             self.handled = self.handled and item.handled
@@ -251,19 +253,21 @@ class _Batch:
     def count_bugs(self) -> None:
         """Add to the bugs of the groups; a resolved one that happens again is a regression."""
         added: dict[int, tuple[int, dt.datetime]] = {}
+        sightings: dict[int, dict[str, dt.datetime]] = defaultdict(dict)
         # Read again: the groups' rows are locked now, so a bug that was given meanwhile is seen.
         pks = {group.pk: key for key, group in self.groups.items()}
         with_bug = ErrorGroup.objects.using(self.alias).filter(pk__in=pks).exclude(bug=None)
-        for pk, bug_pk in with_bug.values_list("pk", "bug_id").order_by("pk"):
+        for pk, bug_pk, release in with_bug.values_list("pk", "bug_id", "last_release").order_by("pk"):
             tally = self.tallies[pks[pk]]
             count, last = added.get(bug_pk, (0, moment_from(tally.end)))
             added[bug_pk] = count + tally.count, max(last, moment_from(tally.end))
-        if not added:
-            return
-        count_for_bugs(self.alias, added)
-        resolved = KnownBug.all_objects.using(self.alias).filter(pk__in=added, status=KnownBug.Status.RESOLVED)
-        for bug_pk in resolved.values_list("pk", flat=True).order_by("pk"):
-            KnownBug.all_objects.using(self.alias).filter(pk=bug_pk).regress(added[bug_pk][1])
+            for told, moment in tally.latest.items():  # a fold was captured where the group was seen last
+                name = release if told is None else told
+                sightings[bug_pk][name] = max(sightings[bug_pk].get(name, moment_from(0)), moment_from(moment))
+        if added:
+            bugs = KnownBug.all_objects.using(self.alias)
+            bugs.add_occurrences(added)
+            bugs.come_back(sightings)
 
     def add_logs(self) -> None:
         """Insert one row per event, and add what was folded to the rows that stand for it."""
@@ -368,6 +372,7 @@ def _group_from(tally: _Tally, key: _Key) -> ErrorGroup:
             "level": event.level[:10],
             "handled": event.handled,
             "first_release": event.release[:100],
+            "cause": event.cause[:255],
         }
     return ErrorGroup(
         fingerprint=key[0],

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.signals import request_finished
 from django.db import connections
 
-from error_tracking import conf, gate, known, retention, runners
+from error_tracking import known, runners, sweep
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import ErrorLog
 from error_tracking.models import Journal as JournalRow
@@ -299,7 +299,8 @@ class Writer:
         if self.is_leader:
             self.intake.adopt()
         self._used_at = now
-        tick()
+        if sweep.run():
+            self._swept_at = 0.0  # look again when the machine is busy, not when it is quiet
         machine.write_known(known.snapshot())
         JournalRow.objects.beat([each.id for each in self.intake.journals if not each.is_adopted])
 
@@ -322,16 +323,6 @@ def _be_polite(connection: Any) -> None:  # noqa: ANN401  stubs know no settings
         if polite != settings:
             connection.close()
             connection.settings_dict = polite
-
-
-def tick() -> None:
-    """Let the gate decide, have due filings done, and learn the state of the known bugs."""
-    if conf.get_settings().creates_bugs:
-        gate.sweep()
-    runners.run_due()
-    known.publish(gate.public_states())
-    JournalRow.objects.prune()
-    retention.schedule.run()
 
 
 def has_threads() -> bool:

@@ -12,11 +12,21 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Filed:
-    """What a tracker made: its name for it there, and where to look at it."""
+    """
+    What a tracker made: its name for it there, and where to look at it.
+
+    ``is_local`` says that only this machine has it; ``state`` is ``"open"`` or
+    ``"closed"`` where the tracker has one, ``pushed_state`` what we have made it last,
+    and ``updated_at`` when it changed, in ISO 8601.
+    """
 
     reference: str
     url: str = ""
     number: int | None = None
+    is_local: bool = False
+    state: str = ""
+    pushed_state: str = ""
+    updated_at: str = ""
 
 
 class Tracker(abc.ABC):
@@ -25,7 +35,7 @@ class Tracker(abc.ABC):
     name: ClassVar[str]
 
     def why_not(self) -> str:
-        """Return why this process cannot file here, ``""`` when it can."""
+        """Return why this process cannot file here, ``""`` when it can; asked often, so it asks no network."""
         return ""
 
     def find(self, report: BugReport) -> Filed | None:  # noqa: ARG002  for subclasses
@@ -48,3 +58,15 @@ class Tracker(abc.ABC):
         Raises:
             TrackerError: Nothing was made, or nobody knows.
         """
+
+    def update(self, report: BugReport, reference: str) -> Filed | None:  # noqa: ARG002  for subclasses
+        """
+        Bring what has *reference* up to date; return how it is now, None where nothing was to do.
+
+        Called when ``report.news`` has something: a regression, another status, a
+        power of ten of occurrences. May be called twice for the same news.
+
+        Raises:
+            TrackerError: It was not brought up to date, or nobody knows.
+        """
+        return None

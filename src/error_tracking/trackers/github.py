@@ -1,68 +1,44 @@
 """
-GitHub issues through the ``gh`` command.
+GitHub issues: filed once, told of regressions, closed and reopened with their bug.
 
-``gh api`` gives status line, headers and JSON, also for errors. The body goes
-in on standard input and no outside text is ever an argument (FAULTS X10, X11);
-the child gets a minimal environment and dies with its children at the timeout.
+What a person has done to the issue meanwhile wins over what we would do; what we
+have done ourselves is told from it by the status in the body, which is written in
+the same request. Body and comments carry hidden markers, found through the lists,
+which are consistent; the search is not (FAULTS X01, X02).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
+import datetime as dt
 import re
-import shutil
-import signal
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from error_tracking.exceptions import TrackerError
-from error_tracking.report import markdown
-from error_tracking.scrubbing import Scrubber
-from error_tracking.utils import clean_line
+from error_tracking.wording import BEGIN, issue_body, news_text, with_status
 
 from .base import Filed, Tracker
+from .github_api import TIMEOUT_SECONDS, GitHubClient, RefusedError
 
 if TYPE_CHECKING:
-    from error_tracking.report import BugReport
+    from collections.abc import Iterator
 
-TIMEOUT_SECONDS = 30
-LOOKUP_PAGES = 3
+    from error_tracking.report import BugReport, News
+
 PAGE_SIZE = 100
-REASON_CHARS = 300
-RETRY_AFTER_SECONDS = 60.0
-_REPO = re.compile(r"^[\w.-]{1,39}/[\w.-]{1,100}$", re.ASCII)
-_PASSED_ON = (
-    "PATH",
-    "HOME",
-    "GH_CONFIG_DIR",
-    "XDG_CONFIG_HOME",
-    "GH_TOKEN",
-    "GITHUB_TOKEN",
-    "GH_ENTERPRISE_TOKEN",
-    "GH_HOST",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-)
-_PERMANENT = {
-    401: "GitHub refused the token: log in with 'gh auth login' or set GH_TOKEN",
-    404: "the repository is not there, or the token may not see it: check GITHUB_REPO",
-    410: "issues are switched off in the repository",
-    301: "the repository has moved: set GITHUB_REPO to its new name",
+LOOKUP_PAGES = 10
+SKEW, SECOND = dt.timedelta(hours=1), dt.timedelta(seconds=1)
+BY = "GitHub"  # who has done what was read back from an issue
+NOT_TAKEN, ALREADY_THERE = {403, 422}, 422
+_STATES = {"open", "in_progress", "resolved", "regressed", "merged"}
+_STATUS = re.compile(rf"{re.escape(BEGIN)}\s+- Status: (\w+)")
+LABELS = {
+    "bug": ("d73a4a", "Something is not working"),
+    "critical": ("b60205", "Severity: critical"),
+    "high": ("d93f0b", "Severity: high"),
+    "medium": ("fbca04", "Severity: medium"),
+    "low": ("c2e0c6", "Severity: low"),
 }
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Response:
-    """What GitHub answered."""
-
-    status: int
-    headers: dict[str, str]
-    data: Any
+_made: set[tuple[str, str]] = set()
 
 
 class GitHubTracker(Tracker):
@@ -71,116 +47,153 @@ class GitHubTracker(Tracker):
     name = "github"
 
     def __init__(self, repo: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        """File in *repo*, written ``owner/name``; give ``gh`` *timeout* seconds per call."""
+        """File in *repo*, as GITHUB_REPO names it; give ``gh`` *timeout* seconds per call."""
         self.repo = repo
-        self.timeout = timeout
+        self.client = GitHubClient(repo, timeout=timeout)
 
     def why_not(self) -> str:
         """Return why this process cannot file here."""
-        if not _REPO.match(self.repo):
-            return f"GITHUB_REPO must be 'owner/name', not {self.repo!r}"
-        return "" if shutil.which("gh") else "the gh command is not installed in this process's PATH"
+        return self.client.why_not()
 
     def find(self, report: BugReport) -> Filed | None:
-        """Return the issue that carries the marker of *report*; the list is consistent, the search is not."""
-        for page in range(1, LOOKUP_PAGES + 1):
-            query = f"state=all&sort=created&direction=desc&per_page={PAGE_SIZE}&page={page}"
-            issues = self._call("GET", f"repos/{self.repo}/issues?{query}").data
-            for issue in issues:
-                if "pull_request" not in issue and report.marker in (issue.get("body") or ""):
-                    return _filed(issue)
-            if len(issues) < PAGE_SIZE:
+        """Return the issue that carries the marker of *report*, among those made since it was asked for."""
+        asked = _moment(report.requested_at)
+        for issue in self._all("/issues?state=all&sort=created&direction=desc"):
+            if report.marker in str(issue.get("body")):
+                return _filed(issue)
+            created = _moment(str(issue.get("created_at")))
+            if asked is not None and created is not None and created < asked - SKEW:
                 break
         return None
 
     def file(self, report: BugReport) -> Filed:
-        """Create the issue; labels that are missing are created with it."""
-        payload = {"title": report.safe_title, "body": markdown(report), "labels": report.labels}
+        """Create the issue, and the labels that are missing; one that may not be made is left out."""
+        labels = [label for label in report.labels if self._has_label(label)]
+        payload = {"title": report.safe_title, "body": issue_body(report), "labels": labels}
         try:
-            response = self._call("POST", f"repos/{self.repo}/issues", payload)
-        except TrackerError as error:
-            if "label" not in str(error).lower():
+            response = self.client.call("POST", "/issues", payload)
+        except RefusedError as error:
+            if error.status not in NOT_TAKEN or error.retry_after is not None or "label" not in str(error).lower():
                 raise
-            response = self._call("POST", f"repos/{self.repo}/issues", {**payload, "labels": []})
+            response = self.client.call("POST", "/issues", {**payload, "labels": []})
         return _filed(response.data)
 
-    def _call(self, method: str, path: str, payload: dict[str, Any] | None = None) -> Response:
-        why_not = self.why_not()
-        if why_not:
-            raise TrackerError(why_not, is_permanent=True)
-        command = ["gh", "api", "--include", "--method", method, path]
-        if payload is not None:
-            command += ["--input", "-"]
-        output, errors = self._run(command, json.dumps(payload).encode() if payload is not None else b"")
-        response = _response_from(output)
-        if response is None:
-            raise TrackerError(_reason(errors) or "gh gave no answer", retry_after=_wait_from(errors))
-        if response.status // 100 != 2:  # noqa: PLR2004  success
-            raise _error_from(response)
-        return response
+    def update(self, report: BugReport, reference: str) -> Filed | None:
+        """Tell of regressions, and bring state and status block up to date."""
+        number = report.issue_number or int(reference.lstrip("#"))
+        issue = self.client.call("GET", f"/issues/{number}").data
+        found, wanted = _filed(issue), "closed" if report.is_closed else "open"
+        body = str(issue.get("body") or "")
+        if report.marker not in body and found.url != report.issue_url:
+            msg = f"issue {reference} of {self.repo} is not this bug's: was GITHUB_REPO changed?"
+            raise TrackerError(msg, is_permanent=True)
+        for news in report.news:
+            if news.verb in {"regressed", "merged"}:
+                self._comment(number, f"<!-- error-tracking:news:{report.uuid}:{news.id} -->", news)
+        if found.state != wanted and _is_by_a_person(found, report):
+            return found  # the bug follows
+        changes: dict[str, Any] = {}
+        if with_status(body, report) != body:
+            changes["body"] = with_status(body, report)
+        if found.state != wanted:
+            reason = ("not_planned" if report.merged_into else "completed") if report.is_closed else "reopened"
+            changes |= {"state": wanted, "state_reason": reason}
+        names = [label["name"] for label in issue.get("labels", ()) if isinstance(label, dict)]
+        is_edited = any(news.verb == "edited" for news in report.news)
+        if is_edited and report.severity not in names and self._has_label(report.severity):
+            changes["labels"] = [name for name in names if name not in LABELS or name == "bug"] + [report.severity]
+        return _filed(self.client.call("PATCH", f"/issues/{number}", changes).data) if changes else found
 
-    def _run(self, command: list[str], data: bytes) -> tuple[str, str]:
-        process = subprocess.Popen(  # noqa: S603  fixed words, validated repository, no shell
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,
-        )
+    def changed_since(self, moment: dt.datetime) -> Iterator[Filed]:
+        """
+        Yield what has changed since *moment*, pull requests too, the oldest change first, some hundreds at most.
+
+        Each page is asked for by the time of the last change before it: what
+        changes meanwhile goes to the end of the list and would shift numbered pages.
+        """
+        since, page = _since(moment), 1
+        for _ in range(LOOKUP_PAGES):
+            issues = self._page(f"/issues?state=all&sort=updated&direction=asc{since}", page)
+            yield from map(_filed, issues)
+            if len(issues) < PAGE_SIZE:
+                return
+            last = _moment(str(issues[-1].get("updated_at")))
+            before, since = since, _since(last - SECOND) if last else since
+            page = page + 1 if since == before else 1
+
+    def open_bodies(self) -> Iterator[tuple[Filed, str]]:
+        """Yield the open issues labelled ``bug`` by authors with a say in the repository, with their bodies."""
+        for issue in self._all("/issues?state=open&labels=bug&sort=created&direction=asc"):
+            is_app = (issue.get("user") or {}).get("type") == "Bot"
+            if is_app or issue.get("author_association") in {"OWNER", "MEMBER", "COLLABORATOR"}:
+                yield _filed(issue), str(issue.get("body") or "")
+
+    def _all(self, path: str) -> Iterator[dict[str, Any]]:
+        """Yield all of a list but pull requests; one that is too long is a failure: nobody knows what is at its end."""
+        for page in range(1, LOOKUP_PAGES + 1):
+            items = self._page(path, page)
+            yield from (item for item in items if "pull_request" not in item)
+            if len(items) < PAGE_SIZE:
+                return
+        msg = f"GitHub has more than {LOOKUP_PAGES * PAGE_SIZE} of what was to be looked through"
+        raise TrackerError(msg)
+
+    def _page(self, path: str, page: int) -> list[dict[str, Any]]:
+        items = self.client.call("GET", f"{path}&per_page={PAGE_SIZE}&page={page}").data
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            msg = "GitHub's answer is not a list"
+            raise TrackerError(msg)
+        return items
+
+    def _has_label(self, label: str) -> bool:
+        """Return whether *label* can be used: make it once, unless it is there."""
+        if (self.repo, label) in _made:
+            return True
+        color, description = LABELS.get(label, ("ededed", ""))
         try:
-            output, errors = process.communicate(data, timeout=self.timeout)
-        except subprocess.TimeoutExpired as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            msg = f"gh gave no answer in {self.timeout:.0f} seconds"
-            raise TrackerError(msg) from error
-        return output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+            self.client.call("POST", "/labels", {"name": label, "color": color, "description": description})
+        except RefusedError as error:
+            if not error.is_permanent:
+                raise
+            if error.status != ALREADY_THERE:
+                return True  # not allowed, but it may be there: creating the issue tells
+        _made.add((self.repo, label))
+        return True
+
+    def _comment(self, number: int, marker: str, news: News) -> None:
+        """Comment once: an earlier attempt may have done so, and its answer been lost."""
+        path, when = f"/issues/{number}/comments", _moment(news.when)
+        comments = self._all(f"{path}?{_since(when - SKEW) if when else ''}")
+        if not any(marker in str(each.get("body")) for each in comments):
+            self.client.call("POST", path, {"body": f"{news_text(news)}\n\n{marker}"})
 
 
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {**kept, "GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "NO_COLOR": "1"}
+def _is_by_a_person(found: Filed, report: BugReport) -> bool:
+    """Return whether the state of the issue, which is not the bug's, is what somebody has made it."""
+    changes = [news for news in report.news if news.verb in _STATES]
+    if changes and changes[-1].by == BY:
+        return True  # the bug has followed the issue, which has been changed back since
+    return found.state not in {report.issue_state or "open", found.pushed_state}
 
 
-def _response_from(output: str) -> Response | None:
-    head, _, body = output.replace("\r\n", "\n").partition("\n\n")
-    lines = head.split("\n")
-    status = re.match(r"HTTP/\S+ (\d{3})", lines[0])
-    if status is None:
-        return None
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+def _moment(text: str) -> dt.datetime | None:
+    """Return the time that *text* tells, the machine's own where it names no zone, as USE_TZ = False has it."""
     try:
-        data = json.loads(body) if body.strip() else None
-    except ValueError:
+        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         return None
-    return Response(int(status[1]), headers, data)
 
 
-def _error_from(response: Response) -> TrackerError:
-    said = response.data.get("message", "") if isinstance(response.data, dict) else ""
-    errors = response.data.get("errors") if isinstance(response.data, dict) else None
-    details = json.dumps(errors) if errors else ""
-    reason = _PERMANENT.get(response.status, f"GitHub answered {response.status}")
-    message = _reason(f"{reason}: {said} {details}")
-    retry_after = response.headers.get("retry-after", "")
-    is_limited = response.status == 429 or retry_after or "rate limit" in said.lower()  # noqa: PLR2004
-    wait = float(retry_after) if retry_after.isdigit() else RETRY_AFTER_SECONDS if is_limited else None
-    is_permanent = not is_limited and (response.status in _PERMANENT or response.status in {403, 422})
-    return TrackerError(message, is_permanent=is_permanent, retry_after=wait)
-
-
-def _wait_from(errors: str) -> float | None:
-    return RETRY_AFTER_SECONDS if re.search(r"rate limit|HTTP 429", errors, re.IGNORECASE) else None
-
-
-def _reason(text: str) -> str:
-    return Scrubber().line(clean_line(text, REASON_CHARS), REASON_CHARS)
+def _since(moment: dt.datetime) -> str:
+    return f"&since={moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _filed(issue: Any) -> Filed:  # noqa: ANN401  JSON
     if not isinstance(issue, dict) or not isinstance(issue.get("number"), int):
         msg = "GitHub's answer is not an issue"
         raise TrackerError(msg)
-    number = issue["number"]
-    return Filed(f"#{number}", str(issue.get("html_url", "")), number)
+    number, url = issue["number"], str(issue.get("html_url", ""))
+    state, updated_at = str(issue.get("state") or "open"), str(issue.get("updated_at") or "")
+    status = _STATUS.search(str(issue.get("body")))
+    pushed = ("closed" if status[1] in {"resolved", "merged"} else "open") if status else ""
+    return Filed(f"#{number}", url, number, state=state, pushed_state=pushed, updated_at=updated_at)

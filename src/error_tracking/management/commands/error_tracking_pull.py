@@ -1,0 +1,154 @@
+"""``error_tracking_pull``: write the files of open bugs from their issues, in a checkout, without a database."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from error_tracking import conf
+from error_tracking.checkout import Checkout
+from error_tracking.exceptions import TrackerError
+from error_tracking.report import report_from_json
+from error_tracking.trackers.github import GitHubTracker
+from error_tracking.trackers.markdown import MarkdownTracker, values_in
+from error_tracking.utils import checkout_of, clean_line
+from error_tracking.wording import data_in
+
+if TYPE_CHECKING:
+    from error_tracking.report import BugReport
+    from error_tracking.trackers import Filed
+
+DONE = ("resolved", "merged")
+
+
+class Command(BaseCommand):
+    """The command."""
+
+    help = (
+        "Run in a checkout: writes the files of open bugs into PLANNING_DIR from their GitHub issues and marks those "
+        "whose issue is closed as resolved. Reads only issues labelled 'bug' by people with a say in the repository "
+        "and by apps. Needs no database and no right to write to GitHub. Exit status 1 when a bug was refused."
+    )
+    requires_system_checks: Any = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        parser.add_argument("--dry-run", action="store_true", help="say what would be written, write nothing")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
+        """Read the issues, write the files, say what was done."""
+        settings = conf.get_settings()
+        if not settings.GITHUB_REPO:
+            msg = 'No repository to read from: set ERROR_TRACKING["GITHUB_REPO"] to "owner/name".'
+            raise CommandError(msg)
+        self.github, self.files = GitHubTracker(settings.GITHUB_REPO), MarkdownTracker(settings.planning_dir)
+        root = checkout_of(self.files.directory)
+        if root is None:
+            msg = f"PLANNING_DIR, {self.files.directory}, is in no git checkout: run this where the code is."
+            raise CommandError(msg)
+        self.checkout, self.options, self.is_told = Checkout(root), options, sys.stderr.isatty() and not options["json"]
+        self.done: list[dict[str, Any]] = []
+        self.refused: list[dict[str, Any]] = []
+        try:
+            open_uuids = self._write_open()
+            self._write_closed(open_uuids)
+        except TrackerError as error:
+            msg = f"The issues could not be read: {error}."
+            raise CommandError(msg) from error
+        self._tell()
+
+    def _write_open(self) -> set[str]:
+        issues: list[tuple[Filed, str]] = []
+        for found in self.github.open_bodies():
+            issues.append(found)
+            self._progress(f"{len(issues)} issues read")
+        numbers: dict[str, int | None] = {}
+        for position, (issue, body) in enumerate(issues, 1):
+            self._progress(f"{position} of {len(issues)} issues")
+            report = self._report_in(body, issue.number)
+            if report is None:
+                continue
+            if report.uuid in numbers:
+                self._refuse(issue.number, report.bug_id, f"issue #{numbers[report.uuid]} is of this bug already")
+                continue
+            numbers[report.uuid] = issue.number
+            status = "open" if report.status in DONE else report.status
+            self._write(dataclasses.replace(report, status=status, issue_number=issue.number, issue_url=issue.url))
+        self._progress("")
+        return set(numbers)
+
+    def _write_closed(self, open_uuids: set[str]) -> None:
+        """Mark the bugs as resolved whose files say that they are open, and whose issues are closed."""
+        assert self.github.client.repo is not None  # noqa: S101  its issues were just read
+        is_ours = re.compile(rf".*/{re.escape(self.github.client.repo.name)}/issues/([0-9]{{1,15}})", re.IGNORECASE)
+        for path in self.files.files():
+            values = values_in(path) if path.suffix == ".md" else {}
+            found = is_ours.fullmatch(values.get("issue", ""))
+            if found is None or values.get("uuid") in open_uuids or values.get("status") in DONE:
+                continue
+            number = int(found[1])
+            try:
+                issue = self.github.client.call("GET", f"/issues/{number}").data
+            except TrackerError as error:
+                if not error.is_permanent:
+                    raise
+                self._refuse(number, values.get("id", ""), f"its issue cannot be read: {error}")
+                continue
+            report = self._report_in(str(issue.get("body") or ""), number) if issue.get("state") == "closed" else None
+            if report is not None and report.uuid == values["uuid"]:
+                self._write(
+                    dataclasses.replace(report, status="resolved", issue_number=number, issue_url=values["issue"])
+                )
+
+    def _report_in(self, body: str, number: int | None) -> BugReport | None:
+        data = data_in(body)
+        try:
+            return report_from_json(data) if data else None  # people file bugs by hand, too
+        except ValueError as error:
+            self._refuse(number, "", f"what it carries is no report: {error}")
+            return None
+
+    def _write(self, report: BugReport) -> None:
+        names = [frame[0] for frame in report.frames]
+        report = dataclasses.replace(report, commits=self.checkout.commits_of(names, until=report.last_seen))
+        try:
+            path, _, has_changed = self.files.plan(report)
+            change = "unchanged" if not has_changed else "updated" if path.exists() else "new"
+            if has_changed and not self.options["dry_run"]:
+                self.files.file(report)
+        except TrackerError as error:
+            self._refuse(report.issue_number, report.bug_id, str(error))
+            return
+        row = {"bug": report.bug_id, "issue": report.issue_number, "file": path.name, "status": report.status}
+        self.done.append({**row, "change": change})
+
+    def _refuse(self, number: int | None, bug_id: str, reason: str) -> None:
+        self.refused.append({"issue": number, "bug": bug_id, "reason": clean_line(reason, 300)})
+
+    def _progress(self, text: str) -> None:
+        if self.is_told:
+            self.stderr.write(f"\r\033[K{text}", ending="")
+
+    def _tell(self) -> None:
+        if self.options["json"]:
+            result = {"dry_run": self.options["dry_run"], "bugs": self.done, "refused": self.refused}
+            self.stdout.write(json.dumps(result))
+        else:
+            for row in self.done:
+                self.stdout.write(f"{row['change']:10} {row['file']}  #{row['issue']} {row['status']}")
+            for row in self.refused:
+                self.stderr.write(f"refused    {row['bug']} #{row['issue']}: {row['reason']}")
+            if self.checkout.problem:
+                self.stderr.write(f"Without commits, git says: {clean_line(self.checkout.problem, 300)}")
+            verb = "Would write" if self.options["dry_run"] else "Wrote"
+            changed = sum(row["change"] != "unchanged" for row in self.done)
+            self.stdout.write(f"{verb} {changed} of {len(self.done)} files; {len(self.refused)} refused.")
+        if self.refused:
+            msg = f"{len(self.refused)} of the bugs were refused."
+            raise CommandError(msg)

@@ -1,0 +1,777 @@
+"""The GitHub tracker over the real ``gh``, HTTP and HTTPS, against a local stub."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import logging
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from error_tracking.exceptions import TrackerError
+from error_tracking.report import BugReport, News
+from error_tracking.trackers import github as github_tracker
+from error_tracking.trackers import http
+from error_tracking.trackers.github import BY, GitHubTracker
+from error_tracking.trackers.github_api import GitHubClient, Repository, token_for
+from error_tracking.trackers.http import Response, UnreachableError, why_not_safe
+from error_tracking.wording import BEGIN, END, issue_body
+from tests.github_stub import TOKEN, TOKEN_NAMES, TRANSPORTS, GitHubStub, require_gh
+
+REPORT = BugReport(
+    bug_id="B-012",
+    uuid="0b7e3c52-2f3c-4a0a-9a52-3f3ddc4c3a3e",
+    title="ValueError in shop.pay",
+    environment="production",
+    requested_at="2026-01-01T00:00:00+00:00",
+)
+LIMIT = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+
+
+def of(report=REPORT, **values):
+    return dataclasses.replace(report, **values)
+
+
+def news(number, verb, text="", by="", when=None):
+    return News(number, verb, by, text, when or dt.datetime.now(dt.UTC).isoformat(timespec="seconds"))
+
+
+@pytest.fixture(params=TRANSPORTS)
+def server(request, monkeypatch, configure, caplog):
+    """A stub that this process reaches over one transport; its token never comes into a log."""
+    with running(request.param, monkeypatch, configure) as stub, caplog.at_level(logging.DEBUG):
+        yield stub
+        assert not any("search" in path for _, path, _ in stub.requests), "FAULTS X02"
+        assert TOKEN not in caplog.text
+
+
+@pytest.fixture
+def over_http(monkeypatch, configure):
+    with running("http", monkeypatch, configure) as stub:
+        yield stub
+
+
+@pytest.fixture
+def over_gh(monkeypatch, configure):
+    with running("gh", monkeypatch, configure) as stub:
+        yield stub
+
+
+class running(GitHubStub):
+    def __init__(self, transport, monkeypatch, configure):
+        if transport == "gh":
+            require_gh()
+        super().__init__()
+        self.transport = transport
+        self.text = self.use(monkeypatch, transport)
+        configure(GITHUB_REPO=self.text)
+        github_tracker._made.clear()
+
+    @property
+    def tracker(self):
+        return GitHubTracker(self.text)
+
+    def filed(self, report=REPORT):
+        """File *report* and return it as it is known afterwards."""
+        filed = self.tracker.file(report)
+        return of(report, issue_number=filed.number, issue_url=filed.url, issue_state=filed.state)
+
+    def calls(self, method):
+        return [path.removeprefix("/api/v3") for each, path, _ in self.requests if each == method]
+
+
+class TestFile:
+    def test_issue_has_title_body_and_both_labels(self, server):
+        filed = server.tracker.file(REPORT)
+        [issue] = server.issues
+        assert (filed.number, filed.reference, filed.state, filed.pushed_state) == (1, "#1", "open", "open")
+        assert filed.url == issue["html_url"]
+        assert issue["title"] == "B-012: ValueError in shop.pay"
+        assert [label["name"] for label in issue["labels"]] == ["bug", "medium"]
+        assert REPORT.marker in issue["body"]
+        assert server.tracker.client.transport == ("gh" if server.transport == "gh" else "https")
+        assert all(TOKEN in token for token in server.tokens)
+
+    def test_labels_are_made_once_and_may_be_there(self, server):
+        """FAULTS X04."""
+        server.labels.add("bug")
+        for _ in range(3):
+            server.tracker.file(REPORT)
+        assert server.labels == {"bug", "medium"}
+        assert len([path for path in server.calls("POST") if path.endswith("/labels")]) == 2
+
+    def test_labels_that_are_there_are_used_by_who_may_not_make_them(self, server):
+        """FAULTS X05."""
+        server.labels |= {"bug", "medium"}
+        server.can_label = False
+        server.tracker.file(REPORT)
+        assert [label["name"] for label in server.issues[0]["labels"]] == ["bug", "medium"]
+
+    def test_label_that_may_not_be_made_costs_the_labels_only(self, server):
+        """FAULTS X04, X05."""
+        server.can_label = False
+        assert server.tracker.file(REPORT).number == 1
+        assert server.issues[0]["labels"] == []
+
+    def test_lost_answer_that_speaks_of_labels_files_nothing_twice(self, server):
+        """FAULTS X01, X04: only what GitHub has refused is sent again without labels."""
+        server.fail_next(502, message="label service away", after=True, only="POST /repos/acme/shop/issues")
+        with pytest.raises(TrackerError):
+            server.tracker.file(REPORT)
+        assert len(server.issues) == 1
+
+    def test_title_that_looks_like_an_option_or_a_file_is_text(self, server):
+        """FAULTS X11."""
+        server.tracker.file(of(title="--web @/etc/hostname", description="@/etc/hostname --web"))
+        assert "@/etc/hostname --web" in server.issues[0]["body"]
+        assert server.issues[0]["title"].replace("\u200b", "") == "B-012: --web @/etc/hostname"
+
+
+class TestFind:
+    def test_issue_of_an_earlier_attempt_is_found_by_its_marker(self, server):
+        """FAULTS X01, X02, X03."""
+        assert server.tracker.find(REPORT) is None
+        server.tracker.file(REPORT)
+        for _ in range(120):
+            server.add_issue()
+        server.add_issue(pull_request={}, body=REPORT.marker)
+        assert server.tracker.find(REPORT).number == 1
+
+    def test_no_further_than_the_bug_is_old(self, over_http):
+        over_http.time = lambda: 0.0
+        for _ in range(250):
+            over_http.add_issue()
+        assert over_http.tracker.find(REPORT) is None
+        assert len(over_http.requests) == 1
+
+    def test_issue_that_may_be_further_down_is_never_taken_for_missing(self, over_http, monkeypatch):
+        """FAULTS X01, X03: to say there is none would make a second one."""
+        monkeypatch.setattr(github_tracker, "LOOKUP_PAGES", 2)
+        over_http.tracker.file(REPORT)
+        for _ in range(200):
+            over_http.add_issue()
+        with pytest.raises(TrackerError, match="more than 200"):
+            over_http.tracker.find(REPORT)
+
+    @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the machine's zone cannot be changed")
+    def test_time_without_a_zone_is_the_machines_own(self, over_http, monkeypatch):
+        """USE_TZ = False: a bug asked for at 14:00 in Berlin is found in an issue of 12:00 UTC."""
+        monkeypatch.setenv("TZ", "Etc/GMT-6")
+        time.tzset()
+        try:
+            asked = dt.datetime.now().isoformat()
+            over_http.tracker.file(REPORT)
+            assert over_http.tracker.find(of(requested_at=asked)).number == 1
+            known = of(issue_number=1, issue_url=over_http.issues[0]["html_url"], issue_state="open")
+            for _ in range(2):
+                over_http.tracker.update(of(known, news=(news(5, "regressed", when=asked),)), "#1")
+            assert len(over_http.comments[1]) == 1
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+
+
+class TestUpdate:
+    def test_regression_comments_once_and_reopens(self, server):
+        known = server.filed()
+        server.edit(1, state="closed")
+        told = of(known, issue_state="closed", news=(news(7, "regressed", "in release 1.2"),))
+        server.fail("drop", after=True, only="POST /repos/acme/shop/issues/1/comments")
+        with pytest.raises(TrackerError):
+            server.tracker.update(told, "#1")
+        for _ in range(2):
+            assert server.tracker.update(told, "#1").state == "open"
+        [comment] = server.comments[1]
+        assert "It happened again `in release 1.2`" in comment["body"]
+        assert (server.issues[0]["state"], server.issues[0]["state_reason"]) == ("open", "reopened")
+
+    def test_each_regression_has_a_comment_of_its_own_among_hundreds(self, over_http):
+        known = over_http.filed()
+        told = of(known, news=(news(7, "regressed"), news(9, "regressed")))
+        over_http.tracker.update(told, "#1")
+        newest = over_http.comments[1].pop()
+        over_http.comments[1] += [{"id": n, "body": "me too", "updated_at": over_http.moment()} for n in range(150)]
+        over_http.comments[1].append(newest)
+        over_http.tracker.update(told, "#1")
+        assert len(over_http.comments[1]) == 152
+
+    @pytest.mark.parametrize("how", ["half", "garbage"])
+    def test_comments_that_could_not_be_read_are_not_taken_for_none(self, server, how):
+        """FAULTS X01."""
+        told = of(server.filed(), news=(news(7, "regressed"),))
+        server.tracker.update(told, "#1")
+        server.fail(how, after=True, only="GET /repos/acme/shop/issues/1/comments")
+        with pytest.raises(TrackerError):
+            server.tracker.update(told, "#1")
+        assert len(server.comments[1]) == 1
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"status": "resolved", "news": (news(7, "resolved"),)}, "completed"),
+            ({"status": "resolved", "merged_into": "B-001", "news": (news(7, "merged", "into B-001"),)}, "not_planned"),
+        ],
+    )
+    def test_bug_that_is_done_closes_the_issue(self, server, changes, reason):
+        known = server.filed()
+        updated = server.tracker.update(of(known, **changes), "#1")
+        assert (updated.state, updated.pushed_state) == ("closed", "closed")
+        assert (server.issues[0]["state"], server.issues[0]["state_reason"]) == ("closed", reason)
+        assert len(server.comments.get(1, ())) == bool(changes.get("merged_into"))
+
+    def test_block_is_written_anew_and_what_people_wrote_is_kept(self, server):
+        known = server.filed()
+        body = server.issues[0]["body"]
+        server.edit(1, body=f"Look at the till.\r\n\r\n{body}\r\nMine.", title="Paying fails")
+        server.tracker.update(of(known, count=1000, news=(news(7, "milestone", "1000 occurrences"),)), "#1")
+        after = server.issues[0]["body"]
+        assert after.startswith("Look at the till.\r\n\r\n")
+        assert after.endswith("Mine.")
+        assert "1000 times" in after
+        assert server.issues[0]["title"] == "Paying fails"
+        assert server.comments == {}
+
+    def test_milestone_updates_the_block_only(self, server):
+        known = server.filed()
+        server.tracker.update(of(known, count=10, severity="high", news=(news(7, "milestone"),)), "#1")
+        assert [payload.keys() for method, _, payload in server.requests if method == "PATCH"] == [{"body"}]
+
+    def test_body_without_our_block_is_left_alone(self, server):
+        known = server.filed()
+        server.edit(1, body="I have written it anew.")
+        server.tracker.update(of(known, count=10, news=(news(7, "milestone"),)), "#1")
+        assert server.calls("PATCH") == []
+        server.tracker.update(of(known, status="resolved", news=(news(8, "resolved"),)), "#1")
+        assert (server.issues[0]["state"], server.issues[0]["body"]) == ("closed", "I have written it anew.")
+
+    def test_severity_label_is_swapped_when_it_was_edited(self, server):
+        known = server.filed()
+        server.edit(1, labels=[{"name": name} for name in ("bug", "medium", "till")])
+        server.tracker.update(of(known, severity="critical", news=(news(7, "edited"),)), "#1")
+        assert [label["name"] for label in server.issues[0]["labels"]] == ["bug", "till", "critical"]
+
+    @pytest.mark.parametrize(
+        ("state", "is_by_a_person", "changes"),
+        [
+            ("closed", True, {"news": (news(7, "milestone"),)}),
+            ("open", True, {"status": "resolved", "issue_state": "closed", "news": (news(7, "edited"),)}),
+            ("open", True, {"status": "resolved", "issue_state": "closed", "news": (news(7, "resolved", by=BY),)}),
+            ("open", False, {"status": "resolved", "news": (news(7, "resolved", by="ada"),)}),
+            ("closed", False, {"issue_state": "closed", "news": (news(7, "regressed"),)}),
+            ("closed", True, {"issue_state": "closed", "news": (news(7, "regressed"), news(8, "open", by=BY))}),
+        ],
+    )
+    def test_what_a_person_did_to_the_issue_wins(self, server, state, is_by_a_person, changes):
+        known = server.filed()
+        if changes.get("issue_state") == "closed":
+            known = of(known, issue_state=server.tracker.update(of(known, status="resolved"), "#1").state)
+        server.edit(1, state=state)
+        updated = server.tracker.update(of(known, **changes), "#1")
+        assert (updated.state == state) is is_by_a_person
+        assert server.issues[0]["state"] == updated.state
+
+    def test_our_own_closing_whose_answer_was_lost_is_not_taken_for_a_persons(self, server):
+        known = server.filed()
+        server.fail("drop", after=True, only="PATCH")
+        with pytest.raises(TrackerError):
+            server.tracker.update(of(known, status="resolved", news=(news(7, "resolved"),)), "#1")
+        assert server.issues[0]["state"] == "closed"
+        back = of(known, news=(news(7, "resolved"), news(8, "regressed")))
+        assert server.tracker.update(back, "#1").state == "open"
+
+    def test_issue_of_another_repository_with_the_same_number_is_left_alone(self, server):
+        server.add_issue(body="somebody else's")
+        known = of(issue_number=1, issue_url="https://github.com/acme/old/issues/1", issue_state="open")
+        with pytest.raises(TrackerError, match="not this bug's") as caught:
+            server.tracker.update(of(known, status="resolved", news=(news(7, "regressed"),)), "#1")
+        assert caught.value.is_permanent
+        assert (server.issues[0]["state"], server.comments) == ("open", {})
+
+    def test_repository_with_a_new_name_keeps_its_issues(self, over_http):
+        known = over_http.filed()
+        over_http.edit(1, html_url="https://github.com/acme/new/issues/1")
+        assert over_http.tracker.update(of(known, status="resolved"), "#1").url.startswith(
+            "https://github.com/acme/new"
+        )
+
+    def test_deleted_issue_is_a_clear_failure(self, server):
+        known = server.filed()
+        server.edit(1, is_deleted=True)
+        with pytest.raises(TrackerError, match="was deleted") as caught:
+            server.tracker.update(of(known, status="resolved"), "#1")
+        assert caught.value.is_permanent
+
+    def test_nothing_new_changes_nothing(self, server):
+        known = server.filed()
+        server.tracker.update(known, "#1")
+        assert server.calls("PATCH") == []
+
+
+FAILURES = [
+    ({"status": 401}, "refused the token", True, None),
+    ({"status": 403, "body": {"message": "Resource not accessible"}}, "may not do this", True, None),
+    ({"status": 404}, "not there", True, None),
+    ({"status": 410}, "switched off", True, None),
+    ({"status": 422}, "did not accept", True, None),
+    ({"status": 422, "headers": {"x-ratelimit-remaining": "0"}}, "did not accept", True, None),
+    ({"status": 500}, "answered 500", False, None),
+    ({"status": 503, "headers": {"Retry-After": "30"}}, "answered 503", False, 30),
+    ({"status": 403, "headers": {"Retry-After": "77"}, "body": {"message": LIMIT}}, "wants a rest", False, 77),
+    ({"status": 403, "body": {"message": LIMIT}}, "wants a rest", False, 60),
+    ({"status": 403, "body": {"message": "You have triggered an abuse detection mechanism"}}, "a rest", False, 60),
+    ({"status": 429}, "wants a rest", False, 60),
+    ({"status": 429, "headers": {"Retry-After": "9" * 400}}, "wants a rest", False, 86_400),
+    ({"how": "drop"}, "EOF|no whole answer", False, None),
+    ({"how": "half", "after": True}, "EOF|no whole answer", False, None),
+    ({"how": "garbage", "after": True}, "not an issue|gh gave no answer", False, None),
+]
+
+
+class TestFailures:
+    @pytest.mark.parametrize(("fault", "words", "is_permanent", "wait"), FAILURES)
+    def test_failure_is_told_in_words_and_classified(self, server, fault, words, is_permanent, wait):
+        """FAULTS X07, X08, X12, X14."""
+        server.fail(**fault, only="POST /repos/acme/shop/issues")
+        with pytest.raises(TrackerError, match=words) as caught:
+            server.tracker.file(REPORT)
+        assert (caught.value.is_permanent, caught.value.retry_after) == (is_permanent, wait)
+        assert len(server.issues) == bool(fault.get("after"))
+        assert TOKEN not in repr(caught.value)
+
+    def test_exhausted_allowance_says_when_it_is_back(self, server):
+        """FAULTS X07."""
+        headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time()) + 900)}
+        server.fail_next(403, headers, message="API rate limit exceeded for user ID 1.")
+        with pytest.raises(TrackerError) as caught:
+            server.tracker.file(REPORT)
+        assert 850 < caught.value.retry_after <= 900
+        assert not caught.value.is_permanent
+        assert len(server.requests) == 1, "a server that wants a rest is asked nothing more"
+
+    def test_archived_repository_and_switched_off_issues_are_told(self, server):
+        """FAULTS X14."""
+        server.is_archived = True
+        with pytest.raises(TrackerError, match=r"archived so is read-only") as caught:
+            server.tracker.file(REPORT)
+        server.is_archived, server.has_issues = False, False
+        with pytest.raises(TrackerError, match="Issues are disabled"):
+            server.tracker.file(REPORT)
+        assert caught.value.is_permanent
+
+    def test_wrong_token_is_told(self, server, monkeypatch):
+        """FAULTS X12."""
+        if server.transport == "gh":
+            (server.folder / "config" / "hosts.yml").write_text(
+                "github.com:\n    oauth_token: ghp_old\n    user: ada\n"
+            )
+        monkeypatch.setenv("GITHUB_TOKEN", "ghp_old") if server.transport != "gh" else None
+        with pytest.raises(TrackerError, match=r"refused the token.*Bad credentials") as caught:
+            server.tracker.file(REPORT)
+        assert caught.value.is_permanent
+
+    @pytest.mark.parametrize("how", ["hang", "drip", "drip_headers"])
+    def test_silent_or_slow_server_is_given_up(self, server, how, monkeypatch):
+        """FAULTS X09: a byte now and then is no answer."""
+        monkeypatch.setattr(http, "READ_SECONDS", 1.0)
+        server.fail(how, only="GET")
+        began = time.monotonic()
+        with pytest.raises(TrackerError, match="in 1 seconds") as caught:
+            GitHubTracker(server.text, timeout=1).find(REPORT)
+        assert time.monotonic() - began < 3
+        assert not caught.value.is_permanent
+
+    @pytest.mark.parametrize("after", [False, True])
+    @pytest.mark.parametrize("how", ["drop", "half", "garbage", "answer"])
+    def test_whatever_was_lost_is_found_by_the_next_attempt(self, server, how, after):
+        """FAULTS X01."""
+        server.fail(how, after=after, only="POST /repos/acme/shop/issues")
+        with pytest.raises(TrackerError):
+            server.tracker.file(REPORT)
+        filed = server.tracker.find(REPORT) or server.tracker.file(REPORT)
+        assert (filed.number, len(server.issues)) == (1, 1)
+
+    def test_redirect_is_not_followed_with_the_token(self, over_http):
+        """FAULTS X14, B08."""
+        with GitHubStub() as other:
+            target = f"http://127.0.0.1:{other.port('http')}/repos/acme/shop/issues"
+            for status in (301, 302, 307, 308):
+                over_http.fail_next(status, {"Location": target}, message="Moved", only="POST /repos/acme/shop/issues")
+                with pytest.raises(TrackerError, match="has moved") as caught:
+                    over_http.tracker.file(REPORT)
+                assert caught.value.is_permanent
+            assert other.requests == []
+
+
+class TestRepository:
+    @pytest.mark.parametrize(
+        ("text", "host", "api"),
+        [
+            ("acme/shop", "github.com", "https://api.github.com"),
+            ("acme/shop.git", "github.com", "https://api.github.com"),
+            ("https://github.com/acme/shop/", "github.com", "https://api.github.com"),
+            ("git.acme.example/acme/shop", "git.acme.example", "https://git.acme.example/api/v3"),
+            (
+                "https://git.acme.example:8443/acme/shop",
+                "git.acme.example:8443",
+                "https://git.acme.example:8443/api/v3",
+            ),
+            ("acme.ghe.com/acme/shop", "acme.ghe.com", "https://api.acme.ghe.com"),
+            ("http://localhost:8000/acme/shop", "localhost:8000", "http://localhost:8000/api/v3"),
+        ],
+    )
+    def test_address_of_the_api_follows_from_the_name(self, text, host, api, monkeypatch):
+        monkeypatch.delenv("GH_HOST", raising=False)
+        assert Repository.of(text) == Repository(host, "acme/shop", api)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("acme", "acme/", "/shop", "acme/..", "../shop", "acme/shop/x", "acme/sh op", "acme/shop?x=1"),
+            *("http://git.acme.example/acme/shop", "https://acme/shop", "https://u:p@git.acme.example/acme/shop"),
+            *("git.acme.example:99999/acme/shop", "ftp://git.acme.example/acme/shop", "acme/shop\n"),
+        ],
+    )
+    def test_what_is_no_repository_is_refused(self, text):
+        """FAULTS X14, B08."""
+        assert Repository.of(text) is None
+        assert "owner/name" in GitHubTracker(text).why_not()
+        with pytest.raises(TrackerError, match="owner/name"):
+            GitHubTracker(text).file(REPORT)
+
+    @pytest.mark.parametrize("url", ["https://[::1", "https://a:b/", "https://a:0/", "https://", "x", "https://u@a/"])
+    def test_odd_addresses_are_refused_and_raise_nothing(self, url):
+        """FAULTS B08."""
+        assert why_not_safe(url, "WEBHOOK_URL").startswith("WEBHOOK_URL must")
+
+
+class TestToken:
+    def test_setting_wins_over_the_environment(self, over_http, configure, tmp_path, monkeypatch):
+        monkeypatch.setenv("GITHUB_TOKEN", "ghp_of_the_environment")
+        file = tmp_path / "token"
+        file.write_text(f"{TOKEN}\n")
+        for setting in (TOKEN, lambda: TOKEN, file, str(file)):
+            configure(GITHUB_TOKEN=setting)
+            over_http.tracker.find(REPORT)
+        assert over_http.tokens == [f"Bearer {TOKEN}"] * 4
+
+    @pytest.mark.parametrize("name", TOKEN_NAMES[:4])
+    def test_environment_has_it_under_four_names(self, over_http, monkeypatch, name):
+        monkeypatch.delenv("GITHUB_TOKEN")
+        monkeypatch.setenv(name, TOKEN)
+        over_http.tracker.find(REPORT)
+        assert over_http.tokens == [f"Bearer {TOKEN}"]
+
+    def test_token_of_an_enterprise_host_is_not_for_github(self, monkeypatch):
+        for name in TOKEN_NAMES:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("GH_ENTERPRISE_TOKEN", TOKEN)
+        monkeypatch.setenv("PATH", "")
+        assert "no token" in GitHubTracker("acme/shop").why_not()
+        assert GitHubTracker("git.acme.example/acme/shop").why_not() == ""
+
+    def test_token_that_cannot_be_had_is_told_without_it(self, over_http, configure, tmp_path):
+        def vault():
+            raise ValueError(f"not valid any more: {TOKEN}")
+
+        for setting, words in [
+            (vault, "ValueError"),
+            (tmp_path / "none", "No such file"),
+            (lambda: "a\nb", "no token"),
+        ]:
+            configure(GITHUB_TOKEN=setting)
+            with pytest.raises(TrackerError, match=words) as caught:
+                over_http.tracker.find(REPORT)
+            assert TOKEN not in str(caught.value)
+        assert over_http.requests == []
+
+    def test_nothing_where_something_was_expected_is_told(self, configure, monkeypatch):
+        for name in TOKEN_NAMES:
+            monkeypatch.delenv(name, raising=False)
+        configure(GITHUB_TOKEN=lambda: "")
+        with pytest.raises(TrackerError, match="empty"):
+            token_for("github.com")
+
+    def test_process_without_token_and_gh_says_so(self, monkeypatch):
+        for name in TOKEN_NAMES:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("PATH", "")
+        tracker = GitHubTracker("acme/shop")
+        assert "no token" in tracker.why_not()
+        assert "no gh" in tracker.why_not()
+        with pytest.raises(TrackerError, match="no token"):
+            tracker.file(REPORT)
+
+
+class TestGh:
+    @pytest.fixture
+    def fake(self, tmp_path, monkeypatch):
+        """A function that puts a program of that text in place of gh."""
+        for name in TOKEN_NAMES:
+            monkeypatch.delenv(name, raising=False)
+
+        def make(script, interpreter="/bin/sh"):
+            program = tmp_path / "gh"
+            program.write_text(f"#!{interpreter}\n{script}\n")
+            program.chmod(0o755)
+            monkeypatch.setenv("PATH", f"{tmp_path}")
+            monkeypatch.setenv("HOME", str(tmp_path))
+            return GitHubTracker("acme/shop", timeout=1)
+
+        return make
+
+    def test_arguments_have_neither_text_nor_token(self, over_gh, monkeypatch):
+        """FAULTS X10, X11, X13."""
+        seen = []
+        popen = subprocess.Popen
+
+        def watched(command, **options):
+            seen.append((command, options))
+            return popen(command, **options)
+
+        monkeypatch.setattr(subprocess, "Popen", watched)
+        over_gh.tracker.file(of(description="@/etc/passwd"))
+        words = {word for command, _ in seen for word in command}
+        assert words <= {
+            *("gh", "api", "--include", "--method", "POST", "--hostname", "github.com", "--input", "-"),
+            *("repos/acme/shop/labels", "repos/acme/shop/issues"),
+        }
+        assert all(options["start_new_session"] and not options.get("shell") for _, options in seen)
+
+    def test_secrets_of_the_host_are_not_passed_on(self, fake, tmp_path, monkeypatch):
+        """FAULTS X13."""
+        tracker = fake('/usr/bin/env > "$HOME/environment"\necho "no token ghp_abcdefghijklmnopqrstuv" >&2')
+        monkeypatch.setenv("DATABASE_URL", "postgres://secret")
+        monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+        with pytest.raises(TrackerError) as caught:
+            tracker.file(REPORT)
+        environment = (tmp_path / "environment").read_text()
+        assert "DATABASE_URL" not in environment
+        assert "GH_PROMPT_DISABLED=1" in environment
+        assert "https_proxy=" in environment
+        assert "ghp_" not in str(caught.value)
+
+    def test_gh_is_killed_with_its_children(self, fake, tmp_path):
+        """FAULTS X09."""
+        tracker = fake(f"/bin/sleep 60 & echo $! > {tmp_path}/child\nwait")
+        with pytest.raises(TrackerError, match="in 1 seconds"):
+            tracker.file(REPORT)
+        self.assert_gone(int((tmp_path / "child").read_text()))
+
+    @staticmethod
+    def assert_gone(pid):
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            try:
+                if " Z " in Path(f"/proc/{pid}/stat").read_text():
+                    return
+                os.kill(pid, 0)
+            except OSError:
+                return
+            time.sleep(0.02)
+        raise AssertionError("it still runs")
+
+    def test_interrupted_call_leaves_no_gh_behind(self, fake, tmp_path, monkeypatch):
+        tracker = fake(f"echo $$ > {tmp_path}/pid\nexec /bin/sleep 60")
+
+        def interrupted(self, data, timeout):
+            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.file(REPORT)
+        self.assert_gone(int((tmp_path / "pid").read_text()))
+
+    def test_grandchild_that_keeps_the_pipe_does_not_hold_us(self, fake, tmp_path):
+        tracker = fake("/usr/bin/setsid /bin/sleep 4 &\nexec /bin/sleep 60")
+        began = time.monotonic()
+        with pytest.raises(TrackerError, match="in 1 seconds"):
+            tracker.file(REPORT)
+        assert time.monotonic() - began < 3
+
+    @pytest.mark.parametrize(
+        ("script", "words", "wait"),
+        [
+            ("echo 'HTTP 403: You have exceeded a secondary rate limit' >&2; exit 1", "secondary rate limit", 60),
+            ("echo 'gh: HTTP 429' >&2; exit 1", "429", 60),
+            ("exit 1", "gh gave no answer", None),
+            ("printf 'HTTP/2.0 201 Created\\n\\nnot json'", "gh gave no answer", None),
+            ("printf 'HTTP/2.0 201 Created\\n\\n[]'", "not an issue", None),
+            ("printf 'HTTP/2.0 201 Created\\n\\n'", "not an issue", None),
+            ("echo 'To get started with GitHub CLI, please run:  gh auth login' >&2; exit 4", "not logged in", None),
+        ],
+    )
+    def test_odd_answers_are_failures(self, fake, script, words, wait):
+        """FAULTS X08, X12."""
+        with pytest.raises(TrackerError, match=words) as caught:
+            fake(script).file(REPORT)
+        assert (caught.value.retry_after, caught.value.is_permanent) == (wait, False)
+
+    def test_program_that_does_not_start_is_told(self, fake):
+        with pytest.raises(TrackerError, match="could not be started"):
+            fake("", interpreter="/nowhere/sh").file(REPORT)
+
+    def test_gh_is_asked_where_https_cannot_even_connect(self, over_gh, monkeypatch, configure):
+        monkeypatch.setattr(github_tracker.GitHubClient, "_over_https", self.unreachable)
+        configure(GITHUB_TOKEN=TOKEN)
+        assert over_gh.tracker.file(REPORT).number == 1
+        (over_gh.folder / "config" / "hosts.yml").unlink()
+        with pytest.raises(TrackerError, match=r"cannot be reached.*gh is not logged in"):
+            over_gh.tracker.file(REPORT)
+        monkeypatch.setenv("PATH", "")
+        with pytest.raises(UnreachableError):
+            over_gh.tracker.file(REPORT)
+
+    @staticmethod
+    def unreachable(*arguments):
+        raise UnreachableError("api.github.com cannot be reached")
+
+
+class TestHttp:
+    def test_nobody_at_the_other_end_is_told(self, monkeypatch, configure):
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
+        for host in ("127.0.0.1:1", "localhost:1"):
+            with pytest.raises(UnreachableError, match="cannot be reached"):
+                GitHubTracker(f"http://{host}/acme/shop").file(REPORT)
+
+    def test_unknown_certificate_gets_no_token(self, over_http, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
+        monkeypatch.setenv("PATH", "")
+        with pytest.raises(UnreachableError, match="certificate"):
+            GitHubTracker(over_http.repo_over("https")).file(REPORT)
+        assert over_http.requests == []
+
+    @pytest.mark.parametrize(
+        ("headers", "seconds"),
+        [
+            ({"retry-after": "12"}, 12),
+            ({"retry-after": "\xb2"}, None),
+            ({"retry-after": "soon"}, None),
+            ({"retry-after": "Mon, 31 Foo 99999 99:99:99 GMT"}, None),
+            ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+            ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}, 1),
+            ({"x-ratelimit-remaining": "5", "x-ratelimit-reset": "99999999999"}, None),
+            ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "99999999999"}, 86_400),
+            ({}, None),
+        ],
+    )
+    def test_rest_that_is_asked_for_is_read_and_bounded(self, headers, seconds):
+        """FAULTS X07; RFC 9110, 10.2.3."""
+        assert Response(429, headers, None).retry_after == seconds
+
+    def test_answer_without_end_is_given_up(self, over_http, monkeypatch):
+        monkeypatch.setattr(http, "ANSWER_BYTES", 100)
+        over_http.add_issue(body="x" * 1000)
+        with pytest.raises(TrackerError, match="no whole answer"):
+            over_http.tracker.find(REPORT)
+
+    def test_proxy_is_asked_for_https_and_only_for_that(self, over_http, monkeypatch):
+        over_http.port("https")
+        monkeypatch.setenv("HTTPS_PROXY", "127.0.0.1:1")
+        monkeypatch.setenv("PATH", "")
+        over_http.tracker.file(REPORT)
+        with pytest.raises(UnreachableError):
+            GitHubTracker(over_http.repo_over("https")).find(REPORT)
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        assert GitHubTracker(over_http.repo_over("https")).find(REPORT).number == 1
+
+
+HOSTILE = [
+    "@octocat", "fixes #1", "Closes GH-1", "owner/repo#1", "https://github.com/owner/repo/issues/1",
+    "resolves https://github.com/acme/shop/pull/2", "a5c3785ed8d6a35868bc169f07e40e889087fd2e", "```\n# out\n```",
+    "`````````` @octocat ``````````", "--> @octocat <!--", "\x00\x1b[31m", "\u202eevil\u2066",
+    "<script>alert(1)</script>",
+    "![x](https://evil.example/x.png)", "[x](javascript:alert(1))", "</details><img src=x onerror=1>",
+    "~~~\n@octocat\n~~~",
+    "\n\n---\n\n# @octocat\n\n- [ ] done\n", "&#64;octocat", "\\@octocat", "user@acme.example", "www.evil.example",
+]  # fmt: skip
+LIVE = re.compile(r"octocat|GH-1|#1\b|owner/repo|acme/shop/pull|a5c3785|evil|<script|onerror|user@")
+
+
+def live_text(markdown):
+    """Return what GitHub would look for mentions and references in: everything but code and comments."""
+    found = []
+    for token in MarkdownIt("commonmark").parse(markdown):
+        if token.type == "html_block":
+            found.append(re.sub(r"<!--.*?-->", "", token.content, flags=re.DOTALL))
+        for child in token.children or ():
+            if child.type == "html_inline":
+                found.append(re.sub(r"<!--.*?-->", "", child.content, flags=re.DOTALL))
+            elif child.type != "code_inline":
+                found.append(child.content)
+            found += [str(value) for value in child.attrs.values()]
+    return "\n".join(found)
+
+
+class TestOutsideText:
+    """FAULTS X15, X16."""
+
+    @pytest.mark.parametrize("text", HOSTILE)
+    def test_nothing_from_outside_is_live_in_body_or_comment(self, text):
+        report = of(
+            title=text,
+            description=text,
+            exception_type=text,
+            route=text,
+            method=text,
+            frames=((text, 1, text, text),) * 2,
+            source=(text, text),
+            groups=(text, text),
+            first_release=text,
+            last_release=text,
+            details={text: [text]},
+            commits=(text,),
+            environment=text,
+        )
+        for body in (issue_body(report), github_tracker.news_text(news(1, "regressed", text, by=text))):
+            live = live_text(body)
+            assert not LIVE.search(live), LIVE.search(live)
+            assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", body)
+        body = issue_body(report)
+        assert (body.count(BEGIN), body.count(END), body.count(REPORT.marker)) == (1, 1, 1)
+
+    def test_title_has_no_live_mention_or_reference(self):
+        """A title is plain text to GitHub: mentions and references are what its mails and lists could make of it."""
+        for text in HOSTILE:
+            title = of(title=text).safe_title
+            assert not re.search(r"[@#]\w|\bGH-\d", title), title
+            assert title.isprintable() or "\u200b" in title
+            assert len(title) <= 200
+
+    def test_longest_report_keeps_marker_and_block(self, over_http):
+        """FAULTS X06."""
+        long = "`x" * 20_000
+        report = of(title=long, description=long, frames=((long, 1, long, long),) * 20, source=(long,) * 20)
+        filed = over_http.filed(report)
+        assert len(over_http.issues[0]["body"]) <= 60_000
+        assert len(over_http.issues[0]["title"]) <= 200
+        assert over_http.tracker.find(report).number == 1
+        assert over_http.tracker.update(of(filed, status="resolved"), "#1").pushed_state == "closed"
+
+
+class TestOpenBodies:
+    def test_only_open_bugs_by_people_with_a_say_are_read(self, over_http):
+        say = {"labels": ("bug",), "body": "ours"}
+        over_http.add_issue(**say)
+        over_http.add_issue(**say, author_association="NONE")
+        over_http.add_issue(**say, author_association="NONE", user={"login": "shop[bot]", "type": "Bot"})
+        over_http.add_issue(**say, state="closed")
+        over_http.add_issue(body="no label")
+        over_http.add_issue(**say, pull_request={})
+        assert [filed.number for filed, _ in over_http.tracker.open_bodies()] == [1, 3]
+
+
+def test_client_names_its_transport(monkeypatch):
+    for name in TOKEN_NAMES:
+        monkeypatch.delenv(name, raising=False)
+    assert GitHubClient("acme/shop").transport == "gh"
+    monkeypatch.setenv("GH_TOKEN", TOKEN)
+    assert GitHubClient("acme/shop").transport == "https"

@@ -1,0 +1,215 @@
+"""Bug files from issues in a checkout, without a database; one bug on standard output, with one."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import subprocess
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from error_tracking.report import BugReport
+from error_tracking.trackers.markdown import values_in
+from error_tracking.wording import DATA, issue_body
+
+UUID = "0b7e3c52-2f3c-4a0a-9a52-3f3ddc4c3a3e"
+REPORT = BugReport(
+    bug_id="B-012",
+    uuid=UUID,
+    title="ValueError in shop.pay",
+    exception_type="ValueError",
+    frames=(("shop/pay.py", 3, "pay", "raise ValueError"), ("shop/../../etc/passwd", 1, "x", "")),
+    last_seen="2099-01-01T00:00:00+00:00",
+)
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def tasks(tmp_path, configure, github, settings):
+    """PLANNING_DIR in a real checkout, whose repository is the stub's; no test here has a database."""
+    checkout = tmp_path / "checkout"
+    (checkout / "src" / "shop").mkdir(parents=True)
+    (checkout / "src" / "shop" / "pay.py").write_text("raise ValueError\n")
+    git(tmp_path, "init", "-q", str(checkout))
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "Pay `@octocat` <b>fast</b>")
+    settings.BASE_DIR = checkout
+    configure(GITHUB_REPO="acme/shop")
+    return checkout / "planning" / "tasks"
+
+
+def add_issue(github, report=REPORT, **values):
+    labels = values.pop("labels", ("bug", "medium"))
+    return github.add_issue(body=values.pop("body", issue_body(report)), labels=labels, **values)
+
+
+def pull(*arguments):
+    out, errors = io.StringIO(), io.StringIO()
+    failed = ""
+    try:
+        call_command("error_tracking_pull", *arguments, stdout=out, stderr=errors)
+    except CommandError as error:
+        failed = str(error)
+    return out.getvalue(), errors.getvalue(), failed
+
+
+def test_files_of_open_bugs_are_written_and_then_left_alone(tasks, github):
+    add_issue(github)
+    add_issue(github, body="somebody's own bug, without a report")
+    out, errors, failed = pull()
+    assert "new        B-012-valueerror-in-shop-pay.md  #1 open" in out
+    assert (errors, failed) == ("", "")
+    [file] = tasks.iterdir()
+    assert values_in(file)["issue"] == "https://github.com/acme/shop/issues/1"
+    assert values_in(file)["status"] == "open"
+    assert "unchanged  B-012" in pull()[0]
+
+
+def test_commits_that_touched_the_frames_are_in_code(tasks, github):
+    """FAULTS X15, X16."""
+    add_issue(github)
+    pull()
+    text = next(tasks.iterdir()).read_text()
+    [line] = [line for line in text.splitlines() if "octocat" in line]
+    assert line.startswith("- `` ")
+    assert line.endswith("Ada: Pay `@octocat` <b>fast</b> ``")
+
+
+def test_commits_are_left_out_where_git_does_not_answer(tasks, github, monkeypatch):
+    add_issue(github)
+    monkeypatch.setattr("error_tracking.checkout.TIMEOUT_SECONDS", 0)
+    out, errors, _ = pull()
+    assert "Wrote 1 of 1 files" in out
+    assert "git says: " in errors
+
+
+def test_what_people_wrote_stays_and_what_is_ours_is_brought_up_to_date(tasks, github):
+    """FAULTS X18."""
+    issue = add_issue(github)
+    pull()
+    [file] = tasks.iterdir()
+    file.write_text(file.read_text() + "my notes")
+    github.edit(issue["number"], body=issue_body(dataclasses.replace(REPORT, count=100)))
+    assert "updated    B-012" in pull()[0]
+    assert file.read_text().endswith("my notes")
+    assert values_in(file)["occurrences"] == "100"
+
+
+@pytest.mark.parametrize(
+    ("report", "status"),
+    [(REPORT, "resolved"), (dataclasses.replace(REPORT, merged_into="B-001", status="resolved"), "merged")],
+)
+def test_file_of_a_bug_whose_issue_is_closed_is_marked_once(tasks, github, report, status):
+    issue = add_issue(github)
+    pull()
+    github.edit(issue["number"], state="closed", body=issue_body(report))
+    assert "updated    B-012" in pull()[0]
+    [file] = tasks.iterdir()
+    assert values_in(file)["status"] == status
+    before = len(github.requests)
+    pull()
+    assert len(github.requests) == before + 1
+
+
+def test_issue_that_was_opened_again_opens_its_file(tasks, github):
+    add_issue(github, dataclasses.replace(REPORT, status="resolved"))
+    pull()
+    assert values_in(next(tasks.iterdir()))["status"] == "open"
+
+
+def test_issue_that_is_gone_leaves_its_file_and_is_told(tasks, github):
+    issue = add_issue(github)
+    pull()
+    github.edit(issue["number"], is_deleted=True)
+    _, errors, failed = pull()
+    assert "cannot be read" in errors
+    assert failed
+    assert values_in(next(tasks.iterdir()))["status"] == "open"
+
+
+def test_number_of_another_bug_is_refused_and_the_others_are_written(tasks, github):
+    """FAULTS X18."""
+    tasks.mkdir(parents=True)
+    (tasks / "B-12-planned-by-hand.md").write_text("ours")
+    add_issue(github)
+    other = dataclasses.replace(REPORT, bug_id="B-013", uuid=UUID.replace("0", "1"))
+    add_issue(github, other)
+    add_issue(github, other)
+    out, errors, failed = pull()
+    assert "new        B-013" in out
+    assert "B-012 #1: B-012 is taken: 'B-12-planned-by-hand.md' belongs to another bug" in errors
+    assert "B-013 #3: issue #2 is of this bug already" in errors
+    assert failed == "2 of the bugs were refused."
+    assert (tasks / "B-12-planned-by-hand.md").read_text() == "ours"
+
+
+def test_strangers_and_broken_reports_write_nothing(tasks, github):
+    add_issue(github, author_association="NONE")
+    add_issue(github, labels=())
+    add_issue(github, body=f'<!-- {DATA} {{"uuid": "{UUID}", "bug_id": "../B-1"}} -->')
+    add_issue(github, body=f'<!-- {DATA} {{"uuid": "{UUID}", "bug_id": "B-1", "frames": 1}} -->')
+    add_issue(github, body=f"<!-- {DATA} {{{'[' * 9_000}}} -->")
+    _, errors, failed = pull()
+    assert errors.count("is no report") == 3
+    assert failed
+    assert not tasks.exists()
+
+
+def test_dry_run_writes_nothing_and_json_is_all_there_is_on_standard_output(tasks, github):
+    add_issue(github)
+    add_issue(github)
+    result = json.loads(pull("--dry-run", "--json")[0])
+    assert result["dry_run"]
+    assert [(row["bug"], row["change"]) for row in result["bugs"]] == [("B-012", "new")]
+    assert [row["issue"] for row in result["refused"]] == [2]
+    assert not tasks.exists()
+
+
+def test_what_is_missing_is_told(tasks, github, configure, settings, tmp_path, monkeypatch):
+    github.fail_next(403, message="no")
+    assert "The issues could not be read: " in pull()[2]
+    monkeypatch.setenv("PATH", "")
+    assert "gh" in pull()[2]
+    settings.BASE_DIR = tmp_path / "elsewhere"
+    assert "is in no git checkout" in pull()[2]
+    configure(GITHUB_REPO=None)
+    assert "GITHUB_REPO" in pull()[2]
+
+
+def test_file_that_cannot_be_written_is_told(tasks, github):
+    tasks.parent.mkdir()
+    tasks.write_text("a file where the folder should be")
+    add_issue(github)
+    _, errors, failed = pull()
+    assert "could not be written" in errors
+    assert failed
+
+
+class TestExport:
+    def export(self, *arguments):
+        out = io.StringIO()
+        call_command("error_tracking_export", *arguments, stdout=out)
+        return out.getvalue()
+
+    def test_file_is_printed_or_written(self, bug, tmp_path):
+        text = self.export(bug.bug_id.lower())
+        assert text.startswith(f'---\nid: "{bug.bug_id}"\n')
+        assert self.export(bug.bug_id, "--output", str(tmp_path / "b.md")) == ""
+        assert (tmp_path / "b.md").read_text() == text
+        with pytest.raises(CommandError, match="No such file"):
+            self.export(bug.bug_id, "--output", str(tmp_path / "no" / "b.md"))
+
+    def test_report_is_printed_as_json(self, bug):
+        assert json.loads(self.export(bug.bug_id, "--json"))["uuid"] == str(bug.uuid)
+
+    def test_unknown_bug_names_near_ones(self, bug):
+        with pytest.raises(CommandError, match=f"Did you mean {bug.bug_id}"):
+            self.export("B-1")
+        with pytest.raises(CommandError, match=r"no bug 'zzz'\.$"):
+            self.export("zzz")
