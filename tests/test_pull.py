@@ -77,8 +77,8 @@ def test_commits_that_touched_the_frames_are_in_code(tasks, github):
     pull()
     text = next(tasks.iterdir()).read_text()
     [line] = [line for line in text.splitlines() if "octocat" in line]
-    assert line.startswith("- `` ")
-    assert line.endswith("Ada: Pay `@octocat` <b>fast</b> ``")
+    assert line.startswith("- ``")
+    assert line.endswith("Ada: Pay `@octocat` <b>fast</b>``")
 
 
 def test_commits_are_left_out_where_git_does_not_answer(tasks, github, monkeypatch):
