@@ -392,3 +392,14 @@ def test_any_sequence_of_faults_kills_and_retries_ends_with_one_issue(server, mo
     for name, hit in steps:
         story.step(name, hit)
     story.check()
+
+
+def test_allowance_is_taken_only_by_who_has_claimed_the_bug(server, monkeypatch):
+    """FAULTS X07: eight processes that meet the same bug take one of twenty, not eight."""
+    bug = make_bug()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(Filing.objects.all()), "claim", lambda rows, now: False)
+        work(bug)
+    assert not Sequence.objects.filter(name__startswith="filed:").exists()
+    work(bug)
+    assert set(Sequence.objects.filter(name__startswith="filed:").values_list("value", flat=True)) == {1}

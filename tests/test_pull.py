@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 from django.core.management import CommandError, call_command
 
 from error_tracking.report import BugReport
 from error_tracking.trackers.markdown import values_in
 from error_tracking.wording import DATA, issue_body
 
+ROOT = Path(__file__).resolve().parent.parent
 UUID = "0b7e3c52-2f3c-4a0a-9a52-3f3ddc4c3a3e"
 REPORT = BugReport(
     bug_id="B-012",
@@ -77,8 +81,8 @@ def test_commits_that_touched_the_frames_are_in_code(tasks, github):
     pull()
     text = next(tasks.iterdir()).read_text()
     [line] = [line for line in text.splitlines() if "octocat" in line]
-    assert line.startswith("- `` ")
-    assert line.endswith("Ada: Pay `@octocat` <b>fast</b> ``")
+    assert line.startswith("- ``")
+    assert line.endswith("Ada: Pay `@octocat` <b>fast</b>``")
 
 
 def test_commits_are_left_out_where_git_does_not_answer(tasks, github, monkeypatch):
@@ -189,6 +193,17 @@ def test_file_that_cannot_be_written_is_told(tasks, github):
     _, errors, failed = pull()
     assert "could not be written" in errors
     assert failed
+
+
+def test_documented_workflow_has_the_least_rights_and_no_text_from_outside():
+    text = (ROOT / "docs" / "reference" / "bug-file.md").read_text()
+    workflow = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    assert workflow["permissions"] == {"contents": "write", "issues": "read"}
+    assert re.findall(r"\$\{\{(.*?)\}\}", text) == [" github.token "]
+    steps = workflow["jobs"]["pull"]["steps"]
+    assert [step["run"] for step in steps if "error_tracking_pull" in step.get("run", "")] == [
+        "python manage.py error_tracking_pull"
+    ]
 
 
 class TestExport:

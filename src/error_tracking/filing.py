@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .models.filing import FilingQuerySet
     from .report import BugReport
     from .trackers import Filed, Tracker
 
@@ -118,21 +117,23 @@ class BugCreationService:
             if why_not:
                 row.say_why(why_not, now)
                 tell_once(f"cannot file with {name}: {why_not}")
-            elif self._is_allowed(row) and row.claim(now):
-                done += self._attempt(Filing.objects.select_related("bug").get(bug=known_bug_id, tracker=name), tracker)
+            elif row.claim(now):
+                claimed = Filing.objects.select_related("bug").get(bug=known_bug_id, tracker=name)
+                done += self._is_allowed(claimed) and self._attempt(claimed, tracker)
         return done
 
     @staticmethod
-    def _is_allowed(rows: FilingQuerySet) -> bool:
-        row = rows.select_related("bug").get()
-        if row.attempts or row.reference:
+    def _is_allowed(row: Filing) -> bool:
+        """Return whether the claimed *row* may be filed now; only who has claimed it takes of the allowance."""
+        if row.attempts > 1 or row.reference:
             return True
         refused = allowance.take(row.tracker, row.bug)
         if refused is None:
             return True
         goes_on, reason = refused
-        values = {"next_attempt_at": goes_on, "reason": reason, "published_at": None}
-        Filing.objects.filter(pk=row.pk, attempts=0).update(state=Filing.State.PAUSED, **values)
+        values = {"next_attempt_at": goes_on, "reason": reason, "published_at": None, "claimed_until": None}
+        ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
+        ours.update(state=Filing.State.PAUSED, attempts=0, **values)
         return False
 
     def _attempt(self, row: Filing, tracker: Tracker) -> bool:

@@ -137,7 +137,7 @@ class BugReport:
     @property
     def safe_title(self) -> str:
         """Return ``B-012: …`` as an issue's title: one line, no mention, no reference, never blank."""
-        text = clean_line(f"{self.bug_id}: {self.title or 'error'}", TITLE_CHARS)
+        text = clean_line(f"{self.bug_id}: {clean_line(self.title, TITLE_CHARS) or 'error'}", TITLE_CHARS)
         return re.sub(r"([@#]|\bGH-)(?=\S)", rf"\1{ZERO_WIDTH_SPACE}", text, flags=re.IGNORECASE)[:TITLE_CHARS]
 
     @property

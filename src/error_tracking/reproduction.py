@@ -116,7 +116,7 @@ def _call(report: BugReport, made: Recipe, headers: list[str]) -> str:
     """Return the call of the client's method; what is sent becomes a line of *made*."""
     method, path = (report.method or "GET").upper(), path_of(report)
     if report.query:
-        path += f"?{urlencode(made_up(report.query), doseq=True)}"
+        path += f"?{urlencode(made_up(report.query), doseq=True, errors='replace')}"
     arguments = [_python(path)]
     if method not in _WITH_BODY | _WITHOUT_BODY:
         arguments.insert(0, _python(method))
@@ -183,7 +183,7 @@ def failing_test(report: BugReport) -> str:
         lines = [f"self.fail({_python(words)})"]
     name = re.sub(r"[^a-z0-9]+", "_", report.title.lower()).strip("_")[:60].strip("_")
     case = f"class Test{re.sub(r'[^A-Za-z0-9]', '', report.bug_id)}(TestCase):"
-    body = "\n".join([*lines, *(check for _, check in made.checks)]).splitlines()
+    body = "\n".join([*lines, *(check for _, check in made.checks)]).split("\n")
     return "\n".join(
         [*sorted(imports), "", "", case, f"    def test_{name or 'bug'}(self):", *(f"        {line}" for line in body)]
     )

@@ -26,7 +26,7 @@ TEMPLATE = "error_tracking/bug.md"
 BODY_CHARS = 60_000
 FENCE_CHARS = 6_000
 END_CHARS = 120  # what closes a text that was cut
-DATA_CHARS = 12_000
+DATA_CHARS = 20_000
 DATA = "error-tracking:data"
 BEGIN, END = "<!-- error-tracking:begin -->", "<!-- error-tracking:end -->"
 HEADER = (
@@ -164,7 +164,7 @@ def cut(text: str, limit: int) -> str:
             ticks = found[1]
         elif found and found[1].startswith(ticks) and line.strip() == found[1]:
             ticks = ""
-    return "\n".join([*lines, *([ticks] if ticks else []), "", "(cut here)"])
+    return "\n".join([*lines, ticks]).rstrip() + "\n\n(cut here)"
 
 
 def issue_body(report: BugReport) -> str:
