@@ -49,9 +49,10 @@ def test_a_flood_leaves_few_rows_and_exact_counts(configure):
 
 @pytest.mark.usefixtures("immediate")
 def test_a_thousandth_occurrence_causes_nothing_outside(configure, settings):
-    """FAULTS B07: one bug and one filing per tracker, however often it happens."""
+    """FAULTS B07: one bug and one filing per tracker, however often it happens between powers of ten."""
     client = Client(raise_request_exception=False)
-    client.get("/crash/")
+    for _ in range(10):
+        client.get("/crash/")
     filed = list(Filing.objects.values_list("tracker", "attempts"))
     files = sorted(settings.BASE_DIR.rglob("*.md"))
     before = [file.read_bytes() for file in files]
