@@ -128,6 +128,10 @@ class TestSync:
         with pytest.raises(CommandError, match="2 failed"):
             run("sync")
 
+    def test_counts_the_bugs_that_followed_their_issues(self, monkeypatch):
+        monkeypatch.setattr(error_tracking_sync.following, "follow", lambda: 2)
+        assert run("sync").endswith("\nFollowed: 2\n")
+
     def test_shows_on_a_terminal_what_it_does(self, monkeypatch, capsys):
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
         run("sync")
@@ -231,7 +235,7 @@ class TestNames:
         make_bug(number=12, bug_id="B-012")
         make_bug(number=571, bug_id="B-571")
         with pytest.raises(CommandError, match=r"^There is no bug B-021: near it are B-012") as caught:
-            bugs("show", "21", "nonsense", "B-012")
+            bugs("show", "b-21", "nonsense", "B-012")
         assert "There is no bug nonsense: 'error_tracking_bugs list --all' lists them." in str(caught.value)
 
     @pytest.mark.parametrize("action", ["resolve", "start", "mute", "file", "merge"])

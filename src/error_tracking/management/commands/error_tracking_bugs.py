@@ -192,7 +192,7 @@ def _find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]
     problems = []
     for name in names:
         match = _BUG_ID.fullmatch(name.strip())
-        wanted = format_bug_id(int(match[2]), match[1] or conf.get_settings().BUG_PREFIX) if match else name
+        wanted = format_bug_id(int(match[2]), match[1] or conf.get_settings().BUG_PREFIX).upper() if match else name
         bug = KnownBug.all_objects.filter(bug_id__iexact=wanted).first()
         if bug is None:
             known = KnownBug.objects.order_by("-pk").values_list("bug_id", flat=True)
