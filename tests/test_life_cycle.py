@@ -201,6 +201,12 @@ class TestMerging:
         with pytest.raises(ValueError, match="B-001 is resolved"):
             KnownBug.objects.filter(pk=two.pk).merge_into(one)
 
+    def test_environments_are_not_merged(self):
+        """Promise 7."""
+        one, two = bug_of("1" * 32), bug_of("2" * 32, environment="staging")
+        with pytest.raises(ValueError, match="another environment"):
+            KnownBug.objects.filter(pk=two.pk).merge_into(one)
+
     def test_merged_bug_is_not_opened_again(self):
         one, two = bug_of("1" * 32), bug_of("2" * 32)
         KnownBug.objects.filter(pk=two.pk).merge_into(one)

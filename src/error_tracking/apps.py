@@ -22,5 +22,5 @@ class ErrorTrackingConfig(AppConfig):
         middleware.install()
         tasks.at_worker_shutdown(recorder.stop)
         for name in SOURCES:
-            if name not in conf.get_settings().DISABLE:
+            if name == "celery" or name not in conf.get_settings().DISABLE:  # Celery's worker has a task of ours too
                 install(name)

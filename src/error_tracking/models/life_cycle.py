@@ -125,7 +125,7 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
         Move the groups of these bugs to *survivor*, with what they have counted; return the merged ones.
 
         Raises:
-            ValueError: *survivor* is resolved.
+            ValueError: *survivor* is resolved, or of another environment.
         """
         while survivor.merged_into is not None:
             survivor = survivor.merged_into
@@ -133,6 +133,9 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
             msg = f"{survivor.bug_id} is resolved: reopen it before others are merged into it"
             raise ValueError(msg)
         others = self.filter(merged_into=None).exclude(pk=survivor.pk).order_by("pk")
+        if others.exclude(environment=survivor.environment).exists():
+            msg = f"bugs of another environment than {survivor.environment!r} are not merged into {survivor.bug_id}"
+            raise ValueError(msg)
         return [bug for bug in others if self._merge(bug, survivor, by)]
 
     def _merge(self, bug: KnownBug, survivor: KnownBug, by: str) -> bool:

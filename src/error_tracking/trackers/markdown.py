@@ -37,6 +37,12 @@ class MarkdownTracker(Tracker):
         """Write into *directory*, which is made when it is missing."""
         self.directory = Path(os.path.abspath(directory))  # noqa: PTH100  resolve() would follow symlinks
 
+    def why_not(self) -> str:
+        """Return why this process cannot write there."""
+        place = next(folder for folder in (self.directory, *self.directory.absolute().parents) if folder.exists())
+        is_writable = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+        return "" if is_writable else f"PLANNING_DIR cannot be written to by this process: {place}"
+
     def files(self) -> list[Path]:
         """Return what is in the folder, in order; nothing where there is none."""
         return sorted(self.directory.iterdir()) if self.directory.is_dir() else []
