@@ -185,9 +185,24 @@ def test_task_of_the_zoo_fails_as_the_bug_says_and_passes_with_the_fix(zoo, conf
     prove(made, configure, lambda: monkeypatch.setattr(tasks.charge, "run", lambda *_args, **_kwargs: None))
 
 
-def test_django_task_fails_as_the_bug_says_and_passes_with_the_fix(zoo, configure, monkeypatch):
+def charge(order_id, amount, *, currency):
+    raise RuntimeError(f"order {order_id} could not be charged")
+
+
+def charge_as_it_should(order_id, amount, *, currency):
+    return order_id
+
+
+def test_django_task_fails_as_the_bug_says_and_passes_with_the_fix(immediate, settings, configure, monkeypatch):
     """Django 6.0 and later."""
-    pytest.importorskip("django.tasks")
+    tasks = pytest.importorskip("django.tasks")
+    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
+    monkeypatch.setattr(sys.modules[__name__], "charge", tasks.task(charge))
+    context.begin()
+    charge.enqueue(7, "12.50", currency="CHF")
+    made = report.report_for(gate.open_bug(ErrorGroup.objects.get())[0])
+    fixed = tasks.task(charge_as_it_should)
+    prove(made, configure, lambda: monkeypatch.setattr(sys.modules[__name__], "charge", fixed))
 
 
 class TestRequests:

@@ -63,7 +63,7 @@ def recipe_for(report: BugReport, client: str, *, is_test: bool) -> Recipe:
         call = f"current_app.tasks[{_python(name)}].apply({_given(report, 'args={}', 'kwargs={}')}, throw=True)"
         return Recipe(["from celery import current_app"], [tasks, call])
     if kind == "task" and report.mechanism == "django.tasks":
-        call = f"import_string({_python(name)}).func({_given(report, '*{}', '**{}')})"
+        call = f"import_string({_python(name)}).call({_given(report, '*{}', '**{}')})"
         return Recipe(["from django.utils.module_loading import import_string"], [call])
     if kind == "command" and name.isidentifier():
         words = ", ".join(_python(each) for each in (name, *report.arguments))
