@@ -168,7 +168,7 @@ async def _watch_async(request: HttpRequest, content: AsyncIterator[bytes]) -> A
         async for part in content:
             yield part
     except Exception as error:
-        _service.capture_exception(request, error)
+        await sync_to_async(_service.capture_exception, thread_sensitive=_needs_own_thread())(request, error)
         raise
 
 
