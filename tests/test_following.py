@@ -394,6 +394,18 @@ def test_any_sequence_of_faults_kills_and_retries_ends_with_one_issue(server, mo
     story.check()
 
 
+def test_claim_is_conditional_on_the_row_itself(server, django_assert_num_queries):
+    """FAULTS X01, S14: through a join its condition becomes a subquery that two processes can both pass."""
+    bug = make_bug()
+    rows = Filing.objects.wanted(bug.environment).filter(bug=bug)
+    with django_assert_num_queries(2) as captured:
+        assert rows.claim(timezone.now())
+    update = captured.captured_queries[-1]["sql"]
+    assert update.startswith("UPDATE")
+    assert "SELECT" not in update
+    assert "attempts" in update.partition("WHERE")[2]
+
+
 def test_allowance_is_taken_only_by_who_has_claimed_the_bug(server, monkeypatch):
     """FAULTS X07: eight processes that meet the same bug take one of twenty, not eight."""
     bug = make_bug()

@@ -1,50 +1,96 @@
 """
-The outbox from outside: makes bugs, files them as one of many processes, publishes them, or ends what waits.
+The outbox from outside: makes bugs, files them as many processes do, publishes them, or lets time pass.
 
-What ends what waits stands for the time that passes: leases, pauses and the
-broker's two minutes are over. It is run while nobody is at work.
+Its arguments are commands, done one after the other. That time passes means
+that leases, pauses and the broker's two minutes are over, which is right only
+while nobody is at work.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import sys
 import time
-from pathlib import Path
+import traceback
 
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.integration.site_settings")
 django.setup()
 
+from django.conf import settings  # noqa: E402  after setup
 from django.utils import timezone  # noqa: E402
 
-from error_tracking import filing, runners, tasks  # noqa: E402
+from error_tracking import conf, filing, runners, tasks  # noqa: E402
 from error_tracking.models import Filing, KnownBug  # noqa: E402
 
-command, arguments = sys.argv[1], sys.argv[2:]
-past = timezone.now() - dt.timedelta(minutes=5)
-if command in {"work", "publish"}:
-    import tests.integration.celery_app  # noqa: F401  the app that tasks are published with
-if command == "make":
-    for number in range(int(arguments[0])):
+PAST = timezone.now() - dt.timedelta(minutes=5)
+
+
+def waiting():
+    return Filing.objects.filter(reference="")
+
+
+def make(count):
+    for number in range(int(count)):
         filing.request(KnownBug.objects.create(title=f"Bug {number}"))
-elif command == "file":
-    go, seconds = Path(arguments[0]), float(arguments[1])
-    while not go.exists():
-        time.sleep(0.005)
+
+
+def file_until_nothing_waits(seconds):
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and Filing.objects.filter(reference="").exists():
+    while time.monotonic() < deadline and waiting().exists():
         if not runners.file_due():
-            Filing.objects.filter(state="pending", reference="").update(next_attempt_at=past)
+            waiting().filter(state="pending").update(next_attempt_at=PAST)
             time.sleep(0.05)
-elif command == "work":
+
+
+def file(seconds):
+    """Fork one process per environment in STORY_REACHES, print their numbers, wait for all."""
+    numbers = []
+    for environment in json.loads(os.environ["STORY_REACHES"]):
+        number = os.fork()
+        if number == 0:
+            try:
+                os.environ.update(environment)
+                settings.ERROR_TRACKING["GITHUB_REPO"] = environment["STORY_REPO"]
+                conf.get_settings.cache_clear()
+                file_until_nothing_waits(float(seconds))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        numbers.append(number)
+    print(*numbers, flush=True)
+    print(*(os.waitpid(number, 0)[1] for number in numbers), flush=True)
+
+
+def work(_):
+    import tests.integration.celery_app  # noqa: F401  the app that tasks are published with
+
     runners._work()
-elif command == "publish":
-    for pk in KnownBug.objects.values_list("pk", flat=True):
+
+
+def publish(times):
+    import tests.integration.celery_app  # noqa: F401
+
+    for pk in [*KnownBug.objects.values_list("pk", flat=True)] * int(times):
         tasks.publish(pk)
-elif command == "pass-time":
-    Filing.objects.filter(state="claimed").update(claimed_until=past)
-    Filing.objects.filter(reference="").update(next_attempt_at=past)
-    Filing.objects.filter(reference="").exclude(published_at=None).update(published_at=past)
+
+
+def wait(seconds):
+    deadline = time.monotonic() + float(seconds)
+    while time.monotonic() < deadline and waiting().exists():
+        time.sleep(0.1)
+
+
+def pass_time(_):
+    Filing.objects.filter(state="claimed").update(claimed_until=PAST)
+    waiting().update(next_attempt_at=PAST)
+    waiting().exclude(published_at=None).update(published_at=PAST)
+
+
+for argument in sys.argv[1:]:
+    name, _, value = argument.partition("=")
+    globals()[name](value)

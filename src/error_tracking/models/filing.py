@@ -56,7 +56,9 @@ class FilingQuerySet(models.QuerySet["Filing"]):
         until = now + dt.timedelta(seconds=LEASE_SECONDS)
         claimed = {"state": Filing.State.CLAIMED, "claimed_until": until, "modified": now}
         for seen in self.due(now).values("pk", "state", "attempts"):
-            return bool(self.filter(**seen).update(attempts=F("attempts") + 1, **claimed))
+            # On the row alone: through a join the condition moves into a subquery, which nobody checks again
+            # after waiting for the lock, and two would claim it.
+            return bool(Filing.objects.filter(**seen).update(attempts=F("attempts") + 1, **claimed))
         return False
 
     def request_for(self, bug: KnownBug, trackers: Iterable[str]) -> None:
