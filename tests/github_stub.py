@@ -394,8 +394,5 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = _serve
 
-    def address_string(self) -> str:
-        return "unix"
-
     def log_message(self, *args: object) -> None:
         pass

@@ -77,8 +77,7 @@ def keep_issue(bug: KnownBug, report: BugReport, issue: Filed) -> None:
     """Keep what is known of the issue of *bug*; where a person has closed or reopened it, the bug follows."""
     rows = KnownBug.all_objects.filter(pk=bug.pk)
     is_new = not bug.github_issue_number
-    if issue.number:
-        rows.update(github_issue_number=issue.number, github_issue_url=issue.url)
+    rows.update(github_issue_number=issue.number, github_issue_url=issue.url)
     wanted = "closed" if report.is_closed else "open"
     if issue.state == wanted or (is_new and issue.state == "open"):
         rows.update(github_issue_state=issue.state)
