@@ -7,6 +7,7 @@ import random
 import string
 
 import pytest
+from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
@@ -307,3 +308,17 @@ def test_every_decision_is_told_in_words():
     gate.sweep()
     assert ErrorGroup.objects.get().verdict_reason == "a message of level info"
     assert GroupClient.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_series_that_another_process_has_just_made_goes_on(monkeypatch):
+    real = QuerySet.exists
+
+    def meanwhile(rows):
+        Sequence.objects.bulk_create([Sequence(name="x", value=3)], ignore_conflicts=True)
+        return real(rows)
+
+    monkeypatch.setattr(QuerySet, "exists", meanwhile)
+    assert Sequence.take("x", most=5) == 4
+    assert Sequence.take("x", most=5) == 5
+    assert Sequence.take("x", most=5) == 0

@@ -38,10 +38,9 @@ class Sequence(models.Model):
             free = rows if most is None else rows.filter(value__lt=most)
             step = Greatest(F("value"), models.Value(floor)) + 1
             if not free.update(value=step):
-                if rows.exists():
-                    return 0
-                cls._make(alias, name)
-                if not free.update(value=step):
+                if not rows.exists():
+                    cls._make(alias, name)
+                if not free.update(value=step):  # also where another process has just made it
                     return 0
             return int(rows.values_list("value", flat=True).get())
 
