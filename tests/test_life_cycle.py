@@ -19,9 +19,9 @@ from tests.factories import make_event
 def happen(fingerprint="f" * 32, *, at=0.0, release="", times=1, **values):
     """Store events of one group, *at* seconds from now."""
     moment = timezone.now().timestamp() + at
-    store.store([
-        make_event(fingerprint=fingerprint, timestamp=moment, release=release, **values) for _ in range(times)
-    ])
+    store.store(
+        [make_event(fingerprint=fingerprint, timestamp=moment, release=release, **values) for _ in range(times)]
+    )
     return ErrorGroup.objects.get(fingerprint=fingerprint)
 
 

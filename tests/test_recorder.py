@@ -426,9 +426,7 @@ class TestFolding:
         from error_tracking import stacktrace
 
         real = stacktrace.exceptions_from
-        monkeypatch.setattr(
-            stacktrace, "exceptions_from", lambda *args, **kw: built.append(1) or real(*args, **kw)
-        )
+        monkeypatch.setattr(stacktrace, "exceptions_from", lambda *args, **kw: built.append(1) or real(*args, **kw))
         references = set()
         for _ in range(9):
             try:

@@ -8,16 +8,12 @@ them. Counted in the database; what was begun may always be finished.
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
 from .events import CLIENT_KINDS
-from .models import Sequence
+from .models import KnownBug, Sequence
 from .utils import hour_of
-
-if TYPE_CHECKING:
-    from .models import KnownBug
 
 PER_HOUR = {"crash": 20, "refused": 5}
 PER_DAY = {"crash": 100, "refused": 20}

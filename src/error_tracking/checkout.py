@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from collections import defaultdict
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
 COMMITS = 5
 TIMEOUT_SECONDS = 30

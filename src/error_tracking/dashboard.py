@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from django.db.models import Count, Sum
 from django.utils import timezone
@@ -17,9 +18,6 @@ from django.utils import timezone
 from . import conf
 from .models import ErrorGroup, ErrorLog, Filing, GroupClient, HourlyCount, HourlyTotal, KnownBug
 from .utils import hour_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 PERIODS: dict[str, dt.timedelta] = {
     "24h": dt.timedelta(hours=24),

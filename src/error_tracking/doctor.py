@@ -16,7 +16,7 @@ import secrets
 import tempfile
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from django.core import checks
 from django.core.handlers.wsgi import WSGIRequest
@@ -41,9 +41,6 @@ from .trackers.github import LABELS, GitHubTracker
 from .trackers.github_api import GitHubClient
 from .trackers.markdown import MarkdownTracker
 from .utils import checkout_of, clean_line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 STEP_SECONDS = 5.0
 ALL_SECONDS = 14.0
@@ -329,8 +326,7 @@ def _take(step: Callable[[], Answer], answers: list[Answer]) -> None:
 
 
 def _fail(password: str) -> None:
-    msg = f"made by error_tracking_doctor 🩺 password={password}"
-    raise DoctorError(msg)
+    raise DoctorError(f"made by error_tracking_doctor 🩺 password={password}")
 
 
 def _request(accept: str, secret: str = "") -> WSGIRequest:

@@ -13,7 +13,9 @@ import dataclasses
 import datetime as dt
 import logging
 import random
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from django.utils import timezone
 
@@ -22,16 +24,10 @@ from .exceptions import TrackerError
 from .models import Activity, Filing, KnownBug
 from .models.filing import REASON_CHARS
 from .models.known_bug import format_bug_id
-from .report import report_for, report_from
+from .report import BugReport, report_for, report_from
+from .trackers import Filed, Tracker
 from .trackers.github import GitHubTracker
 from .trackers.markdown import MarkdownTracker
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from .report import BugReport
-    from .trackers import Filed, Tracker
 
 logger = logging.getLogger("error_tracking")
 
@@ -224,8 +220,7 @@ def retry_delay(attempt: int, *, retry_after: float | None = None) -> float:
         ValueError: *attempt* is less than 1.
     """
     if attempt < 1:
-        msg = f"attempt counts from 1, not {attempt}"
-        raise ValueError(msg)
+        raise ValueError(f"attempt counts from 1, not {attempt}")
     if retry_after is not None:
         return retry_after
     delay = float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(max(0, attempt - STEADY_ATTEMPTS), 20)))

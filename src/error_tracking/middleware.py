@@ -77,9 +77,7 @@ class ErrorCaptureMiddleware:
             response = await sync_to_async(_response_for_failure, thread_sensitive=False)(request, state, error)
         state.is_inside = False
         if response.status_code >= FIRST_ERROR_STATUS or response.streaming or state.unhandled:
-            # What writes to the database at once belongs on the request's thread.
-            is_immediate = conf.get_settings().RECORDER == "immediate"
-            return await sync_to_async(_finish, thread_sensitive=is_immediate)(request, response, state)
+            return await sync_to_async(_finish, thread_sensitive=_needs_own_thread())(request, response, state)
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
@@ -87,6 +85,11 @@ class ErrorCaptureMiddleware:
         state = request.__dict__.get(STATE)
         if state is not None and state.exception is None:
             state.exception = exception
+
+
+def _needs_own_thread() -> bool:
+    """Return whether capturing writes to the database at once, and so belongs on the request's thread."""
+    return conf.get_settings().RECORDER == "immediate"
 
 
 def _enter(request: HttpRequest) -> _State:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from django.db.models import Sum
 from django.utils import timezone
 
 from .models import ErrorGroup, HourlyCount
 from .utils import hour_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SPIKE_EVENTS = 100
 SPIKE_TIMES = 10

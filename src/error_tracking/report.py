@@ -14,7 +14,8 @@ import json
 import re
 import unicodedata
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -23,9 +24,6 @@ from .fingerprint import normalize_route
 from .models import Activity, ErrorGroup, ErrorLog, GroupClient, KnownBug
 from .samples import Shape, argument_like, checked_shape, shape_of
 from .utils import clean_line, clean_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 TITLE_CHARS = 200
 SLUG_CHARS = 60
@@ -310,8 +308,7 @@ def report_from(bug_id: str, data: Mapping[str, Any]) -> BugReport:
         ValueError: *bug_id* is no bug id, or a value is none for its key.
     """
     if not _BUG_ID.fullmatch(bug_id):
-        msg = f"{bug_id!r} is no bug id; write it like 'B-012'"
-        raise ValueError(msg)
+        raise ValueError(f"{bug_id!r} is no bug id; write it like 'B-012'")
     values: dict[str, Any] = {"uuid": bug_id, "title": ""}
     for field in dataclasses.fields(BugReport):
         if field.name in _PUBLISHED and field.name in data:
@@ -334,8 +331,7 @@ def report_from_json(text: str) -> BugReport:
         raw = json.loads(text)
         values = {**raw, "uuid": str(uuid.UUID(raw["uuid"]))}
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
-        msg = "not a report"
-        raise ValueError(msg) from error
+        raise ValueError("not a report") from error
     return report_from(str(values.get("bug_id")), values)
 
 
@@ -382,6 +378,5 @@ def _checked(name: str, kind: str, value: Any) -> Any:  # noqa: ANN401  JSON
 
 def _text(value: Any, limit: int = TEXT_CHARS) -> str:  # noqa: ANN401  JSON
     if not isinstance(value, str):
-        msg = "not a text"
-        raise TypeError(msg)
+        raise TypeError("not a text")
     return clean_text(value, limit)

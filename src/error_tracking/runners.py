@@ -12,7 +12,6 @@ import datetime as dt
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING
 
 from django.db import connections, models
 from django.utils import timezone
@@ -22,9 +21,7 @@ from .exceptions import TrackerError
 from .filing import BugCreationService, tell_once
 from .models import Filing
 from .models.base import write_alias
-
-if TYPE_CHECKING:
-    from .models.filing import FilingQuerySet
+from .models.filing import FilingQuerySet
 
 logger = logging.getLogger("error_tracking")
 

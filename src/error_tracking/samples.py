@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 #: A kind that ``made_up`` knows, or a list or a mapping of shapes.
 Shape = str | list["Shape"] | dict[str, "Shape"]

@@ -8,7 +8,8 @@ in the database cannot.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from .filing import BugCreationService, request
 from .models import Filing, KnownBug
@@ -20,9 +21,6 @@ except ImportError:  # Celery is an extra
     current_app = None
     shared_task = None
     worker_process_shutdown = None
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 RETRY_SECONDS = 60
 MAX_RETRIES = 3

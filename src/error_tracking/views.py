@@ -6,7 +6,8 @@ Staff with the permission ``error_tracking.view_dashboard`` only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
@@ -19,9 +20,6 @@ from django.views.decorators.http import require_safe
 
 from . import charts, conf, dashboard, recorder
 from .models import ErrorLog
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PERMISSION = "error_tracking.view_dashboard"
 

@@ -10,17 +10,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.template.loader import render_to_string
 
 from .exceptions import TrackerError
-from .report import TITLE_CHARS
+from .report import TITLE_CHARS, BugReport, News
 from .reproduction import failing_test, reproduction
 from .utils import clean_line, clean_text
-
-if TYPE_CHECKING:
-    from .report import BugReport, News
 
 TEMPLATE = "error_tracking/bug.md"
 BODY_CHARS = 60_000
@@ -148,8 +145,7 @@ def markdown(report: BugReport, *, status: str = "") -> str:
     try:
         return render_to_string(TEMPLATE, values).strip()
     except Exception as error:  # the template may be the project's own, and raise anything
-        msg = f"the template {TEMPLATE} does not work: {type(error).__name__}: {error}"
-        raise TrackerError(msg) from error
+        raise TrackerError(f"the template {TEMPLATE} does not work: {type(error).__name__}: {error}") from error
 
 
 def cut(text: str, limit: int) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -12,12 +15,6 @@ from error_tracking import conf, filing, recorder, trackers
 from error_tracking.models import Activity, ErrorGroup, Filing, KnownBug
 
 from .base import ModelAdmin, ReadOnlyInline, link_to, short_fingerprint
-
-if TYPE_CHECKING:
-    from django.db.models import QuerySet
-    from django.http import HttpRequest
-    from django.utils.safestring import SafeString
-
 
 FIELDSETS: Any = (
     (None, {"fields": ("bug_id", "title", "severity", "status", "description", "public_message", "assignee")}),

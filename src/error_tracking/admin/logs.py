@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -17,11 +20,6 @@ from error_tracking.models import Dashboard, ErrorGroup, ErrorLog
 from error_tracking.views import dashboard_context
 
 from .base import ReadOnlyAdmin, link_to, link_to_row, preformatted, short_fingerprint
-
-if TYPE_CHECKING:
-    from django.db.models import QuerySet
-    from django.http import HttpRequest, HttpResponse
-    from django.utils.safestring import SafeString
 
 _TEXTS = ("traceback", "stacktrace", "request_data", "context", "exception_message", "full_url", "user_agent")
 

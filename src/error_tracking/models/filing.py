@@ -9,6 +9,7 @@ tracker was not told. Nothing here talks to a tracker.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -20,8 +21,6 @@ from .base import TimestampedModel
 from .life_cycle import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from .known_bug import KnownBug
 
 LEASE_SECONDS = 600  # longer than the slowest attempt of a tracker: twelve calls of half a minute

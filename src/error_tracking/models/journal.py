@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+import uuid
+from collections.abc import Iterable
 
 from django.db import models
 from django.utils import timezone
-
-if TYPE_CHECKING:
-    import uuid
-    from collections.abc import Iterable
 
 CLOSED_SECONDS = 3_600  # a closed row still fences whoever has read its file before it was deleted
 REMEMBERED_DAYS = 365

@@ -6,9 +6,11 @@ State changes of many are in ``life_cycle``; the methods here call those for one
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -23,10 +25,6 @@ from .error_group import ErrorGroup
 from .filing import Filing
 from .life_cycle import UNRESOLVED, KnownBugQuerySet, Status
 from .sequence import Sequence
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterable
 
 
 def format_bug_id(number: int, prefix: str) -> str:

@@ -7,11 +7,14 @@ concerns trackers becomes the bug's ``news``; a filing that was told less is due
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
 from django.db.models import F, Max, Min, Sum
 from django.db.models.functions import Coalesce, Greatest, Least
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -22,11 +25,6 @@ from .base import SoftDeleteQuerySet, write_alias
 from .error_group import ErrorGroup, Release
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterable, Mapping
-
-    from django.dispatch import Signal
-
     from .known_bug import KnownBug
 
 
@@ -130,8 +128,7 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
         while survivor.merged_into is not None:
             survivor = survivor.merged_into
         if survivor.status == Status.RESOLVED:
-            msg = f"{survivor.bug_id} is resolved: reopen it before others are merged into it"
-            raise ValueError(msg)
+            raise ValueError(f"{survivor.bug_id} is resolved: reopen it before others are merged into it")
         others = self.filter(merged_into=None).exclude(pk=survivor.pk).order_by("pk")
         if others.exclude(environment=survivor.environment).exists():
             msg = f"bugs of another environment than {survivor.environment!r} are not merged into {survivor.bug_id}"

@@ -88,7 +88,7 @@ class Machine:
         self._foreign: set[str] = set()
         try:
             if fcntl is None:
-                raise OSError("this system has no fcntl")  # noqa: EM101, TRY003, TRY301
+                raise OSError("this system has no fcntl")  # noqa: TRY301
             self.directory = _private(_private(journal_root()) / self.identity[:16])
         except OSError as error:
             self.problem = f"events wait in memory only: {error}"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from error_tracking.report import BugReport
+from error_tracking.report import BugReport
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.core.mail import mail_admins
 
 from error_tracking.exceptions import TrackerError
+from error_tracking.report import BugReport
 from error_tracking.wording import news_text, stack_text
 
 from .base import Filed, Tracker
-
-if TYPE_CHECKING:
-    from error_tracking.report import BugReport
 
 NOTICED = {"regressed": "came back", "spiking": "happens far more often than usual"}
 
@@ -50,5 +46,4 @@ class MailTracker(Tracker):
         try:
             mail_admins(f"{report.safe_title} ({what})", text)
         except Exception as error:  # a mail backend may be the project's own, and SMTP has errors of many types
-            msg = f"the mail could not be sent: {type(error).__name__}: {error}"
-            raise TrackerError(msg) from error
+            raise TrackerError(f"the mail could not be sent: {type(error).__name__}: {error}") from error

@@ -12,16 +12,13 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from error_tracking.exceptions import TrackerError
+from error_tracking.report import BugReport
 from error_tracking.utils import checkout_of
 from error_tracking.wording import BEGIN, END, bug_file, front_matter, generated
 
 from .base import Filed, Tracker
-
-if TYPE_CHECKING:
-    from error_tracking.report import BugReport
 
 FILE_NAME_BYTES = 120
 _FRONT = re.compile(r"\A\ufeff?---\r?\n(.*?)^---\r?\n", re.DOTALL | re.MULTILINE)
@@ -65,12 +62,10 @@ class MarkdownTracker(Tracker):
                 return path  # its front matter was taken out: it belongs to people now
         if others:
             why = "belongs to another bug" if _is_regular(others[0]) else "is not a regular file"
-            msg = f"{report.bug_id} is taken: {others[0].name!r} {why}"
-            raise TrackerError(msg, is_permanent=True)
+            raise TrackerError(f"{report.bug_id} is taken: {others[0].name!r} {why}", is_permanent=True)
         name = report.path_name
         if len(name.encode()) > FILE_NAME_BYTES or Path(name).name != name or name.startswith("."):
-            msg = f"{name!r} is no name for a bug file"
-            raise TrackerError(msg, is_permanent=True)
+            raise TrackerError(f"{name!r} is no name for a bug file", is_permanent=True)
         return self.directory / name
 
     def find(self, report: BugReport) -> Filed | None:

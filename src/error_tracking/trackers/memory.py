@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from error_tracking.report import BugReport
 
 from .base import Filed, Tracker
-
-if TYPE_CHECKING:
-    from error_tracking.report import BugReport
 
 
 class MemoryTracker(Tracker):

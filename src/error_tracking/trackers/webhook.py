@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING
 
 from error_tracking.exceptions import TrackerError
+from error_tracking.report import BugReport
 
 from .base import Filed, Tracker
 from .http import send, why_not_safe
-
-if TYPE_CHECKING:
-    from error_tracking.report import BugReport
 
 FIELDS = (
     *("bug_id", "uuid", "title", "severity", "status", "kind", "environment", "count", "users", "first_seen"),

@@ -9,7 +9,8 @@ import getpass
 import json
 import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
@@ -23,9 +24,6 @@ from error_tracking.models.base import moment_from, write_alias
 from error_tracking.models.known_bug import format_bug_id
 from error_tracking.recorder.machine import user
 from error_tracking.utils import clean_line, clean_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ACTIONS = {  # what each does, and the status that a bug gets
     "list": ("list bugs, the newest first", ""),
@@ -130,13 +128,11 @@ class Command(BaseCommand):
             if action == "merge":
                 [survivor] = _find([options["into"]])
                 if survivor in bugs:
-                    msg = f"{survivor.bug_id} cannot be merged into itself."
-                    raise CommandError(msg)
+                    raise CommandError(f"{survivor.bug_id} cannot be merged into itself.")
                 try:
                     changed = rows.merge_into(survivor, by=_who())
                 except ValueError as error:
-                    msg = f"{error}."
-                    raise CommandError(msg) from error
+                    raise CommandError(f"{error}.") from error
             else:
                 changed = getattr(rows, action)(by=_who(), **values)
         keys = {bug.pk for bug in changed}
@@ -155,8 +151,7 @@ class Command(BaseCommand):
         here = conf.get_settings().environment
         foreign = [f"{bug.bug_id} is of environment {bug.environment!r}" for bug in bugs if bug.environment != here]
         if foreign:
-            msg = f"{', '.join(foreign)}: only a process of that one files it, this is {here!r}."
-            raise CommandError(msg)
+            raise CommandError(f"{', '.join(foreign)}: only a process of that one files it, this is {here!r}.")
         for bug in bugs:
             filing.request(bug, is_retry=True)
             BugCreationService().file(bug.pk)
@@ -166,8 +161,7 @@ class Command(BaseCommand):
         else:
             self._write_table([[row.bug.bug_id, *_filing(row).values()] for row in rows])
         if any(row.attempts and row.state in {Filing.State.FAILED, Filing.State.PENDING} for row in rows):
-            msg = "Not all could be filed."
-            raise CommandError(msg)
+            raise CommandError("Not all could be filed.")
 
     def _write_json(self, value: object) -> None:
         self.stdout.write(json.dumps(value, cls=DjangoJSONEncoder))
@@ -252,16 +246,14 @@ def _word(value: object) -> str:
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        msg = f"{number} is less than 1"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
     return number
 
 
 def _moment(text: str) -> dt.datetime:
     moment = moment_from(dt.datetime.fromisoformat(text).timestamp())
     if moment <= timezone.now():
-        msg = f"{text} is over"
-        raise argparse.ArgumentTypeError(msg)
+        raise argparse.ArgumentTypeError(f"{text} is over")
     return moment
 
 

@@ -41,5 +41,4 @@ class Command(BaseCommand):
                 json.dumps({"is_ok": not failed, "steps": [dataclasses.asdict(each) for each in findings]})
             )
         if failed:
-            msg = f"Failed: {', '.join(failed)}."
-            raise CommandError(msg)
+            raise CommandError(f"Failed: {', '.join(failed)}.")

@@ -35,8 +35,7 @@ class Command(BaseCommand):
             ids = list(KnownBug.objects.order_by("-number").values_list("bug_id", flat=True)[:NEAR_AMONG])
             near = difflib.get_close_matches(options["bug"].upper(), ids, n=3)
             hint = f" Did you mean {', '.join(near)}?" if near else ""
-            msg = f"There is no bug {options['bug']!r}.{hint}"
-            raise CommandError(msg)
+            raise CommandError(f"There is no bug {options['bug']!r}.{hint}")
         report = report_for(bug)
         try:
             text = json.dumps(json.loads(report.to_json()), indent=2) if options["json"] else bug_file(report)

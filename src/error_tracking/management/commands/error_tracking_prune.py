@@ -31,8 +31,7 @@ class Command(BaseCommand):
         """Prune and say what went."""
         days = options["days"]
         if days is not None and days < 1:
-            msg = "--days must be at least 1."
-            raise CommandError(msg)
+            raise CommandError("--days must be at least 1.")
         is_told = sys.stderr.isatty() and not options["json"]
         done = retention.Pruner(
             days=days,

@@ -6,22 +6,19 @@ import dataclasses
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from error_tracking import conf
 from error_tracking.checkout import Checkout
 from error_tracking.exceptions import TrackerError
-from error_tracking.report import report_from_json
+from error_tracking.report import BugReport, report_from_json
+from error_tracking.trackers import Filed
 from error_tracking.trackers.github import GitHubTracker
 from error_tracking.trackers.markdown import MarkdownTracker, values_in
 from error_tracking.utils import checkout_of, clean_line
 from error_tracking.wording import data_in
-
-if TYPE_CHECKING:
-    from error_tracking.report import BugReport
-    from error_tracking.trackers import Filed
 
 DONE = ("resolved", "merged")
 
@@ -45,8 +42,7 @@ class Command(BaseCommand):
         """Read the issues, write the files, say what was done."""
         settings = conf.get_settings()
         if not settings.GITHUB_REPO:
-            msg = 'No repository to read from: set ERROR_TRACKING["GITHUB_REPO"] to "owner/name".'
-            raise CommandError(msg)
+            raise CommandError('No repository to read from: set ERROR_TRACKING["GITHUB_REPO"] to "owner/name".')
         self.github, self.files = GitHubTracker(settings.GITHUB_REPO), MarkdownTracker(settings.planning_dir)
         root = checkout_of(self.files.directory)
         if root is None:
@@ -59,8 +55,7 @@ class Command(BaseCommand):
             open_uuids = self._write_open()
             self._write_closed(open_uuids)
         except TrackerError as error:
-            msg = f"The issues could not be read: {error}."
-            raise CommandError(msg) from error
+            raise CommandError(f"The issues could not be read: {error}.") from error
         self._tell()
 
     def _write_open(self) -> set[str]:
@@ -150,5 +145,4 @@ class Command(BaseCommand):
             changed = sum(row["change"] != "unchanged" for row in self.done)
             self.stdout.write(f"{verb} {changed} of {len(self.done)} files; {len(self.refused)} refused.")
         if self.refused:
-            msg = f"{len(self.refused)} of the bugs were refused."
-            raise CommandError(msg)
+            raise CommandError(f"{len(self.refused)} of the bugs were refused.")

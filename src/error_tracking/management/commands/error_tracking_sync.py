@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
@@ -14,10 +16,6 @@ from django.utils import timezone
 from error_tracking import conf, following, sweep
 from error_tracking.exceptions import TrackerError
 from error_tracking.models import Activity, Filing
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterator
 
 
 class Command(BaseCommand):
@@ -51,8 +49,7 @@ class Command(BaseCommand):
         else:
             self._tell(result)
         if failed:
-            msg = f"{len(failed)} failed in this round."
-            raise CommandError(msg)
+            raise CommandError(f"{len(failed)} failed in this round.")
 
     def _tell(self, result: dict[str, Any]) -> None:
         for name, value in result.items():
