@@ -162,7 +162,7 @@ def error_stats(environment: str = "") -> dict[str, Any]:
         "environment": environment,
         "last_24_hours": sum(by_kind.values()),
         "by_kind": by_kind,
-        "last_7_days": totals.filter(hour__gt=now - PERIODS["7d"]).total(),
+        "last_7_days": totals.filter(hour__gt=now - PERIODS["7d"]).aggregate(seen=Sum("count", default=0))["seen"],
         "open_bugs": KnownBug.objects.filter(environment=environment).open().count(),
     }
 

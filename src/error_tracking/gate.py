@@ -76,7 +76,8 @@ def _at_threshold(group: ErrorGroup, threshold: int) -> Decision:
 def sweep() -> bool:
     """Decide on the groups seen last that wait, in the order they appeared; return whether some wait for seconds."""
     is_held = False
-    waiting = ErrorGroup.objects.undecided(conf.get_settings().environment).order_by("-last_seen")
+    groups = ErrorGroup.objects.filter(environment=conf.get_settings().environment).order_by("-last_seen")
+    waiting = groups.filter(bug=None, verdict=ErrorGroup.Verdict.UNDECIDED)
     for group in sorted(waiting[:SWEEP_GROUPS], key=lambda each: (each.first_seen, each.pk)):
         decision = decide(group, clients_of(group) if group.is_client_error and group.has_evidence else 0)
         if decision.is_bug and not group.is_client_error and _is_held(group):

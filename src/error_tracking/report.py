@@ -66,7 +66,7 @@ class BugReport:
     are made up. ``count`` and the times are those of the moment; ``users`` are the
     clients that were told apart. ``details`` is what PUBLISH lets out besides.
     ``news`` is what the tracker was not told of yet, and ``told`` where it will be
-    when it has heard it.
+    when it has heard it. What stands from ``admin_path`` on is known here only.
     """
 
     bug_id: str
@@ -150,18 +150,13 @@ class BugReport:
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
 
 
-_LOCAL = {
-    "news",
-    "told",
-    "requested_at",
-    "issue_number",
-    "issue_url",
-    "issue_state",
-    "file_name",
-    "admin_path",
-    "commits",
-}
-_PUBLISHED = [field.name for field in dataclasses.fields(BugReport) if field.name not in _LOCAL]
+_NAMES = [field.name for field in dataclasses.fields(BugReport)]
+_PUBLISHED, _LOCAL = _NAMES[: _NAMES.index("admin_path")], _NAMES[_NAMES.index("admin_path") :]
+#: What a report has as the bug has it.
+_SAME = (
+    *("bug_id", "title", "severity", "status", "kind", "cause", "environment", "description", "fingerprint"),
+    *("first_release", "resolved_in_release", "file_name"),
+)
 
 
 def slug_from(title: str) -> str:
@@ -179,30 +174,19 @@ def report_for(bug: KnownBug, *, told: int = 0) -> BugReport:
     seen = groups.order_by("-last_seen").values_list("last_release", flat=True).first()
     news = Activity.objects.filter(bug_id=bug.pk, pk__gt=told, pk__lte=bug.news, verb__in=Activity.NEWS).order_by("pk")
     return BugReport(
-        bug_id=bug.bug_id,
+        **{name: getattr(bug, name) for name in _SAME},
         uuid=str(bug.uuid),
-        title=bug.title,
-        severity=bug.severity,
-        status=bug.status,
-        kind=bug.kind,
-        cause=bug.cause,
-        environment=bug.environment,
-        description=bug.description,
-        fingerprint=bug.fingerprint,
         groups=tuple(groups.values_list("title", flat=True)[:FRAMES]) if bug.kind == bug.Kind.INCIDENT else (),
         count=bug.occurrence_count,
         users=GroupClient.objects.filter(group__bug_id=bug.pk).values("group", "hash").distinct().count(),
         first_seen=_time(bug.first_occurrence),
         last_seen=_time(bug.last_occurrence),
-        first_release=bug.first_release,
         last_release=seen or "",
-        resolved_in_release=bug.resolved_in_release,
         merged_into=bug.merged_into.bug_id if bug.merged_into else "",
         admin_path=f"error_tracking/knownbug/{bug.pk}/change/",
         issue_number=bug.github_issue_number,
         issue_url=bug.github_issue_url,
         issue_state=bug.github_issue_state,
-        file_name=bug.file_name,
         news=tuple(News(each.pk, each.verb, each.by, each.text, _time(each.created)) for each in news),
         told=bug.news,
         **(_details_from(log) if log is not None else {}),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from typing import Any
 
 from django.template.loader import render_to_string
 
@@ -30,6 +29,12 @@ HEADER = (
     "<!-- Written by error_tracking, one way: nothing is read back from here. The lines above the title and the part "
     "between the two markers are written anew when the bug changes; your notes belong below. -->"
 )
+FRONT_MATTER = (
+    *("id", "uuid", "title", "status", "severity", "kind", "environment", "fingerprint", "route", "occurrences"),
+    *("users", "first_seen", "last_seen", "first_release", "last_release", "resolved_in_release", "merged_into"),
+    "issue",
+)
+_IN_REPORT = {"id": "bug_id", "occurrences": "count", "issue": "issue_url"}  # those that have another name there
 _DATA = re.compile(rf"<!-- {DATA} (\{{[^<>]{{1,{DATA_CHARS * 2}}}\}}) -->")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, 5.1
@@ -204,26 +209,8 @@ def news_text(news: News) -> str:
 
 def front_matter(report: BugReport) -> str:
     """Return the YAML front matter of the bug file; every text is quoted as JSON, which YAML reads."""
-    values: dict[str, Any] = {
-        "id": report.bug_id,
-        "uuid": report.uuid,
-        "title": clean_line(report.title, TITLE_CHARS),
-        "status": "merged" if report.merged_into else report.status,
-        "severity": report.severity,
-        "kind": report.kind,
-        "environment": report.environment,
-        "fingerprint": report.fingerprint,
-        "route": report.route,
-        "occurrences": report.count,
-        "users": report.users,
-        "first_seen": report.first_seen,
-        "last_seen": report.last_seen,
-        "first_release": report.first_release,
-        "last_release": report.last_release,
-        "resolved_in_release": report.resolved_in_release,
-        "merged_into": report.merged_into,
-        "issue": report.issue_url,
-    }
+    report = dataclasses.replace(report, status="merged" if report.merged_into else report.status)
+    values = {name: getattr(report, _IN_REPORT.get(name, name)) for name in FRONT_MATTER}
     lines = [f"{name}: {_yaml(value)}" for name, value in values.items() if value != ""]
     return "\n".join(["---", *lines, "---"])
 

@@ -29,19 +29,7 @@ class Activity(models.Model):
         NOTE = "note", _("note")
 
     #: What trackers are told of: changes of state and of what they show, and milestones.
-    NEWS = frozenset(
-        {
-            Verb.REGRESSED,
-            Verb.OPEN,
-            Verb.IN_PROGRESS,
-            Verb.RESOLVED,
-            Verb.MUTED,
-            Verb.MERGED,
-            Verb.EDITED,
-            Verb.MILESTONE,
-            Verb.SPIKING,
-        }
-    )
+    NEWS = frozenset(Verb) - {Verb.CREATED, Verb.FILED, Verb.FILING_FAILED, Verb.JOINED, Verb.NOTE}
 
     bug = models.ForeignKey("error_tracking.KnownBug", on_delete=models.CASCADE, related_name="activities")
     created = models.DateTimeField(_("when"), default=timezone.now)

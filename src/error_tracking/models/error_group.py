@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from error_tracking.events import CLIENT_KINDS
 
 from .base import TimestampedModel
-
-
-class ErrorGroupQuerySet(models.QuerySet["ErrorGroup"]):
-    """Reads for the gate and the dashboard."""
-
-    def undecided(self, environment: str) -> ErrorGroupQuerySet:
-        """Return the groups of *environment* that have neither a bug nor a verdict."""
-        return self.filter(environment=environment, bug=None, verdict=ErrorGroup.Verdict.UNDECIDED)
 
 
 class ErrorGroup(TimestampedModel):
@@ -56,8 +47,6 @@ class ErrorGroup(TimestampedModel):
     )
     verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict, default=Verdict.UNDECIDED, blank=True)
     verdict_reason = models.CharField(_("why"), max_length=255, blank=True)
-
-    objects = ErrorGroupQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("error group")
@@ -112,14 +101,6 @@ class HourlyCount(models.Model):
         return f"{self.hour:%Y-%m-%d %H}h: {self.count}"
 
 
-class HourlyTotalQuerySet(models.QuerySet["HourlyTotal"]):
-    """Sums for the dashboard."""
-
-    def total(self) -> int:
-        """Return the sum of the counts."""
-        return int(self.aggregate(total=Coalesce(models.Sum("count"), 0))["total"])
-
-
 class HourlyTotal(models.Model):
     """How often a kind and status was seen in one hour, over all groups."""
 
@@ -128,8 +109,6 @@ class HourlyTotal(models.Model):
     error_type = models.CharField(max_length=20)
     status_code = models.PositiveSmallIntegerField(default=0)
     count = models.PositiveBigIntegerField(default=0)
-
-    objects = HourlyTotalQuerySet.as_manager()
 
     class Meta:
         verbose_name = "hourly total"
