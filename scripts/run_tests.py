@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -41,13 +42,20 @@ def missing_services() -> list[str]:
     return missing + [name for name, names in PROGRAMS.items() if not any(map(shutil.which, names))]
 
 
-def run(title: str, command: list[str], **extra: str) -> str | None:
-    """Run one step and show it; return its title when it failed."""
-    print(f"\n=== {title}", flush=True)
+def run(title: str, command: list[str], extra: dict[str, str], *, is_quiet: bool = False) -> str | None:
+    """Run one step and show it, when it is over with *is_quiet*; return its title when it failed."""
+    if not is_quiet:
+        print(f"\n=== {title}", flush=True)
     start = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, env={**os.environ, **extra}, check=False).returncode
-    print(f"--- {title}: {'ok' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - start:.0f} s", flush=True)
-    return title if code else None
+    output = subprocess.PIPE if is_quiet else None
+    environment = {**os.environ, **extra}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=False, stdout=output, stderr=output and subprocess.STDOUT
+    )
+    said = f"\n=== {title}\n{done.stdout.decode(errors='replace')}" if is_quiet else ""
+    how = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
+    print(f"{said}--- {title}: {how} in {time.monotonic() - start:.0f} s", flush=True)
+    return title if done.returncode else None
 
 
 def main() -> int:
@@ -70,9 +78,11 @@ def main() -> int:
         ("suite, SQLite", [python, "-m", "pytest", "-q", "-rs", "--cov", "--cov-report=term"], {}),
     ]
     without_stories = [python, "-m", "pytest", "-q", "-m", "not integration"]
-    for database, name in DATABASES.items():
-        if name not in missing:
-            steps.append((f"suite, {name}", without_stories, {"TEST_DATABASE": database}))
+    others: list[tuple[str, list[str], dict[str, str]]] = [
+        (f"suite, {name}", without_stories, {"TEST_DATABASE": database})
+        for database, name in DATABASES.items()
+        if name not in missing
+    ]
     for version, django in OTHERS.items():
         title = f"Python {version}, Django {django}"
         interpreter = environment.find_interpreter(version)
@@ -80,8 +90,11 @@ def main() -> int:
             skipped.append(f"{title}: the interpreter was not found")
             continue
         other = environment.ensure(ROOT / f".venv-{version}", interpreter=interpreter, django=django, groups=["test"])
-        steps.append((f"suite, {title}", [str(other), *without_stories[1:]], {}))
-    failed = [title for title, command, extra in steps if run(title, command, **extra)]
+        others.append((f"suite, {title}", [str(other), *without_stories[1:]], {}))
+    failed = [title for title, command, extra in steps if run(title, command, extra)]
+    with ThreadPoolExecutor(2) as pool:  # without stories there are no servers to disturb
+        failed += filter(None, pool.map(lambda step: run(*step, is_quiet=True), others))
+    steps += others
     print("\n" + "=" * 70)
     for reason in skipped:
         print(f"SKIPPED: {reason}")

@@ -6,8 +6,10 @@ import logging
 
 import hypothesis
 import pytest
+from django.conf import settings as django_settings
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
+from django.test import SimpleTestCase
 
 from error_tracking import error_pages, filing, gate, known, runners, testing
 from error_tracking.models import ErrorGroup
@@ -19,6 +21,19 @@ from tests.github_stub import GitHubStub, require_gh
 # A busy machine is slow, not wrong; how long text may take has tests of its own.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Run what touches no database once only, with SQLite."""
+    if django_settings.TEST_DATABASE == "sqlite":
+        return
+
+    def needs_database(item):
+        is_marked = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(item.fixturenames)
+        return is_marked or issubclass(item.cls or object, SimpleTestCase)
+
+    config.hook.pytest_deselected(items=[item for item in items if not needs_database(item)])
+    items[:] = filter(needs_database, items)
 
 
 class _Collector(logging.Handler):

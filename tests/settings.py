@@ -44,7 +44,8 @@ _ENGINES = {
         "TEST": {"NAME": f"test_error_tracking_{os.getpid()}", "CHARSET": "utf8mb4"},
     },
 }
-DATABASES = {"default": _ENGINES[os.environ.get("TEST_DATABASE", "sqlite")]}
+TEST_DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
+DATABASES = {"default": _ENGINES[TEST_DATABASE]}
 
 INSTALLED_APPS = [
     "django.contrib.admin",
