@@ -48,7 +48,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, description: str) -> SafeStrin
         return mark_safe("")
     highest = max(1, *(bar.total for bar in bars))
     width = WIDTH / len(bars)
-    drawn = [_bar(bar, index * width, width, highest) for index, bar in enumerate(bars)]
+    drawn = [(bar.title, _rectangles(bar, index * width, width, highest)) for index, bar in enumerate(bars)]
     step = max(1, -(-len(bars) // MAX_LABELS))
     labels = [
         (f"{index * width + width / 2:.1f}", HEIGHT + AXIS - 5, bar.label)
@@ -62,7 +62,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, description: str) -> SafeStrin
         HEIGHT + AXIS,
         title,
         description,
-        format_html_join("", "{}", ((each,) for each in drawn)),
+        format_html_join("", "<g><title>{}</title>{}</g>", drawn),
         WIDTH,
         HEIGHT,
         HEIGHT,
@@ -70,7 +70,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, description: str) -> SafeStrin
     )
 
 
-def _bar(bar: Bar, left: float, width: float, highest: int) -> SafeString:
+def _rectangles(bar: Bar, left: float, width: float, highest: int) -> SafeString:
     rectangles = []
     top = float(HEIGHT)
     for name, value in bar.parts.items():
@@ -78,8 +78,4 @@ def _bar(bar: Bar, left: float, width: float, highest: int) -> SafeString:
         top -= height
         place = (f"{left + width * GAP / 2:.1f}", f"{top:.1f}", f"{width * (1 - GAP):.1f}", f"{height:.1f}")
         rectangles.append((name, *place))
-    return format_html(
-        "<g><title>{}</title>{}</g>",
-        bar.title,
-        format_html_join("", '<rect class="et-bar et-{}" x="{}" y="{}" width="{}" height="{}"/>', rectangles),
-    )
+    return format_html_join("", '<rect class="et-bar et-{}" x="{}" y="{}" width="{}" height="{}"/>', rectangles)

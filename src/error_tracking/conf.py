@@ -84,7 +84,7 @@ class Settings:
     @property
     def server_name(self) -> str:
         """Return what the environment variable ERROR_TRACKING_SERVER says, by default the host's name."""
-        return os.environ.get("ERROR_TRACKING_SERVER") or _hostname()
+        return os.environ.get("ERROR_TRACKING_SERVER") or socket.gethostname()
 
     @property
     def release(self) -> str:
@@ -118,11 +118,6 @@ def before_store() -> Callable[..., Any] | None:
     """
     hook = get_settings().BEFORE_STORE
     return import_string(hook) if isinstance(hook, str) else hook
-
-
-@functools.lru_cache(maxsize=1)
-def _hostname() -> str:
-    return socket.gethostname()
 
 
 @functools.lru_cache(maxsize=1)
@@ -160,18 +155,17 @@ def problems() -> list[tuple[str, str]]:
 
 def problem_with(name: object, value: object) -> tuple[str, str] | None:
     """Return the (message, hint) for one setting, or None when it is right."""
-    fields = {field.name for field in dataclasses.fields(Settings)}
+    fields = {field.name: field.default for field in dataclasses.fields(Settings)}
     if not isinstance(name, str) or name not in fields:
         close = difflib.get_close_matches(str(name).upper(), fields, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else f"The settings are {', '.join(sorted(fields))}."
         return f"{NAME} has an unknown key {name!r}.", hint
     expected = _types()[name]
     if not _fits(value, expected):
-        default = getattr(_defaults(), name)
         shown = "what it is" if name == "GITHUB_TOKEN" else repr(value)
         return (
             f"{NAME}[{name!r}] must be {_in_words(expected)}, not {shown}.",
-            f"The default, {default!r}, is used until it is.",
+            f"The default, {fields[name]!r}, is used until it is.",
         )
     least = {"BUG_THRESHOLD": 1, "EVENTS_PER_MINUTE": 1, "RETENTION_DAYS": 1, "TRUSTED_PROXIES": 0}.get(name)
     if least is not None and isinstance(value, int) and value < least:
@@ -184,11 +178,6 @@ def problem_with(name: object, value: object) -> tuple[str, str] | None:
 @functools.lru_cache(maxsize=1)
 def _types() -> dict[str, Any]:
     return typing.get_type_hints(Settings)
-
-
-@functools.lru_cache(maxsize=1)
-def _defaults() -> Settings:
-    return Settings()
 
 
 def _fits(value: object, expected: Any) -> bool:  # noqa: ANN401  a type expression has no narrower type

@@ -22,7 +22,7 @@ from django.utils import timezone
 from . import allowance, conf, following, signals, trackers
 from .exceptions import TrackerError
 from .models import Activity, Filing, KnownBug
-from .models.filing import REASON_CHARS
+from .models.filing import REASON_CHARS, FilingQuerySet
 from .models.known_bug import format_bug_id
 from .report import BugReport, report_for, report_from
 from .trackers import Filed, Tracker
@@ -54,7 +54,7 @@ class BugCreationService:
     def get_next_bug_id(self) -> str:
         """Return the bug id that the next bug would get; tells, reserves nothing."""
         prefix = conf.get_settings().BUG_PREFIX
-        return format_bug_id(max(KnownBug.highest_number(), KnownBug.last_taken_number()) + 1, prefix)
+        return format_bug_id(KnownBug.highest_number() + 1, prefix)
 
     def create_bug_file(self, bug_id: str, data: Mapping[str, Any]) -> Path:
         """
@@ -104,22 +104,25 @@ class BugCreationService:
         serve is left to others, with the reason.
         """
         done = 0
-        for name, tracker in self.trackers.items():
-            now = timezone.now()
-            row = Filing.objects.wanted(conf.get_settings().environment).filter(bug=known_bug_id, tracker=name)
-            if not row.due(now).exists():
-                continue
-            why_not = tracker.why_not()
-            if why_not:
-                row.say_why(why_not, now)
-                tell_once(f"cannot file with {name}: {why_not}")
-            elif row.claim(now):
+        rows = Filing.objects.wanted(conf.get_settings().environment).filter(bug=known_bug_id)
+        for name, tracker in self.able_trackers(rows).items():
+            if rows.filter(tracker=name).claim(timezone.now()):
                 claimed = Filing.objects.select_related("bug").get(bug=known_bug_id, tracker=name)
                 done += self._is_allowed(claimed) and self._attempt(claimed, tracker)
         return done
 
-    @staticmethod
-    def _is_allowed(row: Filing) -> bool:
+    def able_trackers(self, rows: FilingQuerySet) -> dict[str, Tracker]:
+        """Return the trackers that this process can serve; the due *rows* of the others say why it cannot."""
+        able = {}
+        for name, tracker in self.trackers.items():
+            if why_not := tracker.why_not():
+                rows.filter(tracker=name).say_why(why_not, timezone.now())
+                tell_once(f"cannot file with {name}: {why_not}")
+            else:
+                able[name] = tracker
+        return able
+
+    def _is_allowed(self, row: Filing) -> bool:
         """Return whether the claimed *row* may be filed now; only who has claimed it takes of the allowance."""
         if row.attempts > 1 or row.reference:
             return True
@@ -127,10 +130,14 @@ class BugCreationService:
         if refused is None:
             return True
         goes_on, reason = refused
-        values = {"next_attempt_at": goes_on, "reason": reason, "published_at": None, "claimed_until": None}
-        ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
-        ours.update(state=Filing.State.PAUSED, attempts=0, **values)
+        self._give_back(row, state=Filing.State.PAUSED, attempts=0, next_attempt_at=goes_on, reason=reason)
         return False
+
+    @staticmethod
+    def _give_back(row: Filing, **values: object) -> int:
+        """Set *values* on the claimed *row*, unless its lease has run out and somebody else is at it."""
+        ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
+        return ours.update(claimed_until=None, published_at=None, modified=timezone.now(), **values)
 
     def _attempt(self, row: Filing, tracker: Tracker) -> bool:
         bug = row.bug
@@ -143,34 +150,31 @@ class BugCreationService:
                 found = tracker.find(report) if row.attempts > 1 else None
                 result = found or tracker.file(report)
         except TrackerError as error:
-            self._keep_failure(bug, row, error)
+            self._keep_failure(row, error)
             return False
         except Exception as error:  # a tracker may be the project's own code: its fault stays with its row
             logger.exception("a tracker failed: bug=%s tracker=%s", bug.bug_id, row.tracker)
-            self._keep_failure(bug, row, TrackerError(f"{type(error).__name__} in the tracker: {error}"))
+            self._keep_failure(row, TrackerError(f"{type(error).__name__} in the tracker: {error}"))
             return False
         if found is not None:  # made of what was known then: what has happened since is still to be told
             report = dataclasses.replace(report, told=row.told)
-        self._keep_result(bug, row, report, result)
+        self._keep_result(row, report, result)
         return True
 
-    @staticmethod
-    def _keep_result(bug: KnownBug, row: Filing, report: BugReport, result: Filed | None) -> None:
-        now = timezone.now()
-        is_new = not row.reference
+    def _keep_result(self, row: Filing, report: BugReport, result: Filed | None) -> None:
+        bug, is_new = row.bug, not row.reference
         if result is not None and row.tracker == MarkdownTracker.name:
             KnownBug.all_objects.filter(pk=bug.pk).update(file_name=result.reference)
         if result is not None and row.tracker == GitHubTracker.name:
             following.keep_issue(bug, report, result)
         state = Filing.State.LOCAL if result is not None and result.is_local else Filing.State.FILED
-        values: dict[str, object] = {"state": state, "told": report.told, "attempts": 0, "reason": "", "modified": now}
+        values: dict[str, object] = {"state": state, "told": report.told, "attempts": 0, "reason": ""}
         if result is not None:
             values |= {"reference": result.reference[:200], "url": result.url or row.url}
         if is_new:
             # What was resolved while it was being filed is due once more, to be closed.
-            values |= {"filed_at": now, "told": max(0, report.told - report.is_closed)}
-        ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
-        is_ours = ours.update(claimed_until=None, published_at=None, **values)
+            values |= {"filed_at": timezone.now(), "told": max(0, report.told - report.is_closed)}
+        is_ours = self._give_back(row, **values)
         if is_new and result is not None and is_ours:
             if row.tracker == GitHubTracker.name:  # a file that was written before names the issue now
                 Filing.objects.filter(bug=bug, tracker=MarkdownTracker.name).exclude(reference="").refile()
@@ -178,24 +182,16 @@ class BugCreationService:
             KnownBug.all_objects.filter(pk=bug.pk).note(Activity.Verb.FILED, text=place)
             logger.info("filed: bug=%s tracker=%s reference=%s", bug.bug_id, row.tracker, result.reference)
 
-    @staticmethod
-    def _keep_failure(bug: KnownBug, row: Filing, error: TrackerError) -> None:
-        now = timezone.now()
+    def _keep_failure(self, row: Filing, error: TrackerError) -> None:
+        bug, reason = row.bug, str(error)[:REASON_CHARS]
         has_failed = error.is_permanent or row.attempts >= MAX_ATTEMPTS
-        reason = str(error)[:REASON_CHARS]
-        next_attempt_at = now + dt.timedelta(seconds=retry_delay(row.attempts, retry_after=error.retry_after))
+        next_attempt_at = timezone.now() + dt.timedelta(
+            seconds=retry_delay(row.attempts, retry_after=error.retry_after)
+        )
         if error.retry_after is not None:
             Filing.objects.filter(tracker=row.tracker, bug__environment=bug.environment).hold_until(next_attempt_at)
-        ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
-        is_ours = ours.update(
-            state=Filing.State.FAILED if has_failed else Filing.State.PENDING,
-            next_attempt_at=next_attempt_at,
-            claimed_until=None,
-            published_at=None,
-            reason=reason,
-            modified=now,
-        )
-        if not is_ours:  # the lease has run out, and somebody else is at it
+        state = Filing.State.FAILED if has_failed else Filing.State.PENDING
+        if not self._give_back(row, state=state, next_attempt_at=next_attempt_at, reason=reason):
             return
         logger.warning("not filed: bug=%s tracker=%s reason=%r", bug.bug_id, row.tracker, reason)
         if has_failed:

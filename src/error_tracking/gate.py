@@ -53,24 +53,19 @@ def decide(group: ErrorGroup, clients: int) -> Decision:
     if not group.is_client_error:
         if group.level not in {"error", "fatal", "critical"}:
             return Decision(is_bug=False, reason=f"a message of level {group.level}", is_final=True)
-        return _at_threshold(group, settings.BUG_THRESHOLD)
-    if settings.CLIENT_ERROR_BUGS == "all":
-        return _at_threshold(group, settings.BUG_THRESHOLD)
-    if settings.CLIENT_ERROR_BUGS == "none":
+    elif settings.CLIENT_ERROR_BUGS == "none":
         return Decision(is_bug=False, reason="client errors never become bugs here (CLIENT_ERROR_BUGS)")
-    if group.status_code in NEVER_STATUS_CODES:
-        return Decision(is_bug=False, reason=f"{group.status_code} is an answer, not a fault", is_final=True)
-    if not group.has_evidence:
-        return Decision(is_bug=False, reason="nothing shows that this site led the client here")
-    if group.error_type != CSRF and clients < EVIDENCE_CLIENTS:
-        return Decision(is_bug=False, reason=f"met by {clients} of {EVIDENCE_CLIENTS} clients in 24 hours")
-    return _at_threshold(group, settings.BUG_THRESHOLD)
-
-
-def _at_threshold(group: ErrorGroup, threshold: int) -> Decision:
-    if group.times_seen >= threshold:
+    elif settings.CLIENT_ERROR_BUGS == "evidence":
+        if group.status_code in NEVER_STATUS_CODES:
+            return Decision(is_bug=False, reason=f"{group.status_code} is an answer, not a fault", is_final=True)
+        if not group.has_evidence:
+            return Decision(is_bug=False, reason="nothing shows that this site led the client here")
+        if group.error_type != CSRF and clients < EVIDENCE_CLIENTS:
+            return Decision(is_bug=False, reason=f"met by {clients} of {EVIDENCE_CLIENTS} clients in 24 hours")
+    if group.times_seen >= settings.BUG_THRESHOLD:
         return NOW
-    return Decision(is_bug=False, reason=f"seen {group.times_seen} of {threshold} times (BUG_THRESHOLD)")
+    seen = f"seen {group.times_seen} of {settings.BUG_THRESHOLD} times (BUG_THRESHOLD)"
+    return Decision(is_bug=False, reason=seen)
 
 
 def sweep() -> bool:

@@ -13,12 +13,12 @@ import logging
 import os
 import threading
 
-from django.db import connections, models
+from django.db import connections
 from django.utils import timezone
 
 from . import conf, following, tasks
 from .exceptions import TrackerError
-from .filing import BugCreationService, tell_once
+from .filing import BugCreationService
 from .models import Filing
 from .models.base import write_alias
 from .models.filing import FilingQuerySet
@@ -52,8 +52,7 @@ class FilerThread:
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
-            return not thread.is_alive()
-        return True
+        return thread is None or not thread.is_alive()
 
     def _run(self) -> None:
         while True:
@@ -110,15 +109,7 @@ def due() -> FilingQuerySet:
 
 def _served_here(rows: FilingQuerySet) -> FilingQuerySet:
     """Return those of *rows* that this process can serve, and say of the others why it cannot."""
-    served = []
-    for name, tracker in BugCreationService().trackers.items():
-        why_not = tracker.why_not()
-        if why_not:
-            rows.filter(tracker=name).say_why(why_not, timezone.now())
-            tell_once(f"cannot file with {name}: {why_not}")
-        else:
-            served.append(name)
-    return rows.filter(tracker__in=served)
+    return rows.filter(tracker__in=BugCreationService().able_trackers(rows))
 
 
 def _bugs_of(rows: FilingQuerySet) -> list[int]:
@@ -168,15 +159,15 @@ def _publish(pk: int) -> bool:
     """Give the bug to the broker once; return False when this process should do it itself."""
     now = timezone.now()
     rows = due().filter(bug=pk)
-    patience = now - dt.timedelta(seconds=BROKER_PATIENCE_SECONDS)
-    if rows.filter(published_at__lt=patience).exists():
+    patience = dt.timedelta(seconds=BROKER_PATIENCE_SECONDS)
+    if rows.filter(published_at__lt=now - patience).exists():
         return False
     unpublished = Filing.objects.filter(pk__in=list(rows.filter(published_at=None).values_list("pk", flat=True)))
     if not unpublished.filter(published_at=None).update(published_at=now, modified=now):
         return True
     if _publisher.publish(pk):
         return True
-    Filing.objects.filter(models.Q(published_at=now), bug=pk).update(published_at=now - 2 * (now - patience))
+    Filing.objects.filter(published_at=now, bug=pk).update(published_at=now - 2 * patience)
     return False
 
 

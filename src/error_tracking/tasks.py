@@ -37,11 +37,6 @@ def run(known_bug_id: int) -> int:
     return BugCreationService().file(known_bug_id)
 
 
-def has_failed_for_now(known_bug_id: int) -> bool:
-    """Return whether a tracker has refused the bug and is worth another try."""
-    return Filing.objects.filter(bug=known_bug_id, state=Filing.State.PENDING, attempts__gt=0).exists()
-
-
 if shared_task is None:
 
     def create_bug_task(known_bug_id: int) -> int:
@@ -69,8 +64,9 @@ else:
             filed = run(known_bug_id)
         except Exception as error:
             raise self.retry(exc=error) from error
+        refused = Filing.objects.filter(bug=known_bug_id, state=Filing.State.PENDING, attempts__gt=0)
         is_worth_it = not self.request.called_directly and self.request.retries < MAX_RETRIES
-        if is_worth_it and has_failed_for_now(known_bug_id):
+        if is_worth_it and refused.exists():
             raise self.retry(countdown=RETRY_SECONDS + RETRY_SECONDS // 6)  # the outbox adds some jitter to the minute
         return filed
 
@@ -83,9 +79,7 @@ def at_worker_shutdown(function: Callable[..., None]) -> None:
 
 def has_celery() -> bool:
     """Return whether the project has a Celery app with a broker."""
-    if current_app is None:
-        return False
-    return bool(current_app.conf.broker_url or current_app.conf.broker_write_url)
+    return current_app is not None and bool(current_app.conf.broker_url or current_app.conf.broker_write_url)
 
 
 def publish(known_bug_id: int) -> None:

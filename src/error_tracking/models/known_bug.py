@@ -166,17 +166,12 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
 
     @classmethod
     def highest_number(cls) -> int:
-        """Return the highest number used in the database, deleted bugs included, and in PLANNING_DIR."""
-        prefix = conf.get_settings().BUG_PREFIX
-        rows = cls.all_objects.using(write_alias(cls)).filter(bug_id__startswith=f"{prefix}-")
+        """Return the highest number ever given, also when its bug is gone for good, or used in PLANNING_DIR."""
+        prefix, alias = conf.get_settings().BUG_PREFIX, write_alias(cls)
+        taken = Sequence.objects.using(alias).filter(name=f"bug:{prefix}").values_list("value", flat=True).first() or 0
+        rows = cls.all_objects.using(alias).filter(bug_id__startswith=f"{prefix}-")
         stored = rows.aggregate(highest=models.Max("number"))["highest"] or 0
-        return max(stored, highest_planned_number(prefix))
-
-    @classmethod
-    def last_taken_number(cls) -> int:
-        """Return the last number given, also when its bug is gone for good."""
-        name = f"bug:{conf.get_settings().BUG_PREFIX}"
-        return Sequence.objects.filter(name=name).values_list("value", flat=True).first() or 0
+        return max(taken, stored, highest_planned_number(prefix))
 
     @classmethod
     def open_for_group(
@@ -198,16 +193,13 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
             current = groups.get()
             if not is_free:
                 return cls.all_objects.using(alias).get(pk=current.bug_id), False
+            same = ("fingerprint", "environment", "title", "cause", "first_release")
             values = {
-                "fingerprint": current.fingerprint,
-                "environment": current.environment,
-                "title": current.title,
-                "cause": current.cause,
+                **{name: getattr(current, name) for name in same},
                 "severity": severity_for(current),
                 "occurrence_count": current.times_seen,
                 "first_occurrence": current.first_seen,
                 "last_occurrence": current.last_seen,
-                "first_release": current.first_release,
                 "next_milestone": next_milestone(current.times_seen),
             }
             bug = cls(**{**values, **changes})
