@@ -42,11 +42,12 @@ def check_trackers(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
         hint = "Name a subclass of error_tracking.trackers.Tracker that needs no argument, and has a name of its own."
         try:
             chosen = import_string(path)
+            is_tracker = isinstance(chosen, type) and issubclass(chosen, Tracker) and hasattr(chosen, "name")
+            problem = "" if is_tracker else f"{path!r} is no tracker"
         except ImportError as error:
-            found.append(checks.Error(f"TRACKERS: {error}.", hint=hint, id="error_tracking.E005"))
-            continue
-        if not (isinstance(chosen, type) and issubclass(chosen, Tracker) and hasattr(chosen, "name")):
-            found.append(checks.Error(f"TRACKERS: {path!r} is no tracker.", hint=hint, id="error_tracking.E005"))
+            problem = str(error)
+        if problem:
+            found.append(checks.Error(f"TRACKERS: {problem}.", hint=hint, id="error_tracking.E005"))
     url = conf.get_settings().WEBHOOK_URL
     if url and (why_not := why_not_safe(url, "WEBHOOK_URL")):
         hint = "Plain http is for this machine only."

@@ -186,11 +186,8 @@ class Doctor:
         where = f"environment {settings.environment!r}"
         if not settings.creates_bugs:
             why = "DEBUG is on" if settings.AUTO_CREATE_BUGS == "auto" else "AUTO_CREATE_BUGS is off"
-            return (
-                WARN,
-                f"errors do not become bugs in {where}: {why}",
-                "Set AUTO_CREATE_BUGS to True where they should.",
-            )
+            found = f"errors do not become bugs in {where}: {why}"
+            return WARN, found, "Set AUTO_CREATE_BUGS to True where they should."
         decision = gate.decide(ErrorGroup(error_type=EXCEPTION, level="error", times_seen=1), 0)
         return OK, f"a crash becomes a bug in {where}" + (f", later: {decision.reason}" if decision.reason else ""), ""
 
@@ -234,7 +231,8 @@ class Doctor:
 
     @staticmethod
     def _notices() -> Answer:
-        others = {name: each for name, each in trackers.configured().items() if name not in _OWN_STEP}
+        with_a_step = {GitHubTracker.name, MarkdownTracker.name}
+        others = {name: each for name, each in trackers.configured().items() if name not in with_a_step}
         refused = [f"{name}: {why_not}" for name, each in others.items() if (why_not := each.why_not())]
         if refused:
             return FAIL, "; ".join(refused), "Look at WEBHOOK_URL and TRACKERS."
@@ -310,9 +308,6 @@ class Doctor:
         if all(state != Filing.State.FAILED and not reason for state, _, reason, _ in rows):
             return OK, "; ".join(words) or "nothing waits", ""
         return WARN, "; ".join(words), "Mend what it says; error_tracking_bugs file B-… tries again what has failed."
-
-
-_OWN_STEP = {GitHubTracker.name, MarkdownTracker.name}
 
 
 def _take(step: Callable[[], Answer], answers: list[Answer]) -> None:

@@ -185,9 +185,8 @@ class BugCreationService:
     def _keep_failure(self, row: Filing, error: TrackerError) -> None:
         bug, reason = row.bug, str(error)[:REASON_CHARS]
         has_failed = error.is_permanent or row.attempts >= MAX_ATTEMPTS
-        next_attempt_at = timezone.now() + dt.timedelta(
-            seconds=retry_delay(row.attempts, retry_after=error.retry_after)
-        )
+        delay = retry_delay(row.attempts, retry_after=error.retry_after)
+        next_attempt_at = timezone.now() + dt.timedelta(seconds=delay)
         if error.retry_after is not None:
             Filing.objects.filter(tracker=row.tracker, bug__environment=bug.environment).hold_until(next_attempt_at)
         state = Filing.State.FAILED if has_failed else Filing.State.PENDING

@@ -102,13 +102,10 @@ def _request_recipe(report: BugReport, client: str, *, is_test: bool) -> Recipe:
     made.lines.append(call)
     if report.is_streamed:
         made.lines.append('b"".join(response)')
-    if report.status_code >= SERVER_ERROR:
-        made.checks.append(
-            ("response.status_code < 500, response.status_code", "self.assertLess(response.status_code, 500)")
-        )
-    else:
-        check = f"response.status_code != {report.status_code}, response.status_code"
-        made.checks.append((check, f"self.assertNotEqual(response.status_code, {report.status_code})"))
+    is_failure = report.status_code >= SERVER_ERROR
+    sign, method, status = ("<", "Less", SERVER_ERROR) if is_failure else ("!=", "NotEqual", report.status_code)
+    check = f"response.status_code {sign} {status}, response.status_code"
+    made.checks.append((check, f"self.assert{method}(response.status_code, {status})"))
     return made
 
 

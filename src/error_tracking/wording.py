@@ -73,33 +73,29 @@ def stack_text(report: BugReport) -> str:
     return "\n".join(lines)
 
 
-def status_facts(report: BugReport) -> list[tuple[str, str]]:
-    """Return what changes in a bug's life, as label and Markdown."""
+def status_facts(report: BugReport) -> str:
+    """Return what changes in a bug's life, a line of Markdown per fact."""
     status = f"merged into {code(report.merged_into)}" if report.merged_into else report.status.replace("_", " ")
     seen = "once" if report.count == 1 else f"{report.count} times"
     seen += f", by {report.users} users or addresses" if report.users > 1 else ""
     if report.first_seen:
         is_once = report.first_seen == report.last_seen
         seen += f", {report.first_seen}" if is_once else f", from {report.first_seen} to {report.last_seen}"
-    releases = [
-        f"{label} {code(name)}"
-        for label, name in (
-            ("first seen in", report.first_release),
-            ("last in", report.last_release if report.last_release != report.first_release else ""),
-            ("resolved in", report.resolved_in_release),
-        )
-        if name
-    ]
-    return [
-        ("Status", status),
-        ("Severity", report.severity),
-        ("Seen", seen),
-        *([("Releases", ", ".join(releases))] if releases else []),
-    ]
+    releases = {
+        "first seen in": report.first_release,
+        "last in": report.last_release if report.last_release != report.first_release else "",
+        "resolved in": report.resolved_in_release,
+    }
+    known = ", ".join(f"{label} {code(name)}" for label, name in releases.items() if name)
+    return _listed({"Status": status, "Severity": report.severity, "Seen": seen, "Releases": known})
 
 
-def facts(report: BugReport) -> list[tuple[str, str]]:
-    """Return what a bug is, as label and Markdown."""
+def _listed(facts: dict[str, str]) -> str:
+    return "\n".join(f"- {label}: {text}" for label, text in facts.items() if text)
+
+
+def facts(report: BugReport) -> str:
+    """Return what a bug is, a line of Markdown per fact."""
     kind = code(report.exception_type or report.error_type or "error")
     where = f"{report.frames[-1][0]}:{report.frames[-1][1]} in {report.frames[-1][2]}" if report.frames else report.view
     what = [code(f"{report.method} {report.route}".strip())] if report.route else []
@@ -117,13 +113,12 @@ def facts(report: BugReport) -> list[tuple[str, str]]:
         "Likely place": code(where) if where else "",
         "Environment": code(report.environment) if report.environment else "",
     }
-    return [(label, text) for label, text in found.items() if text]
+    return _listed(found)
 
 
 def status_block(report: BugReport) -> str:
     """Return the part of an issue that is written anew when the bug's state changes."""
-    lines = [f"- {label}: {text}" for label, text in status_facts(report)]
-    return "\n".join([BEGIN, *lines, END])
+    return f"{BEGIN}\n{status_facts(report)}\n{END}"
 
 
 def markdown(report: BugReport, *, status: str = "") -> str:
@@ -137,8 +132,8 @@ def markdown(report: BugReport, *, status: str = "") -> str:
     details = json.dumps(report.details, indent=2, ensure_ascii=False) if report.details else ""
     values = {
         "report": report,
-        "status": status or "\n".join(f"- {label}: {text}" for label, text in status_facts(report)),
-        "facts": "\n".join(f"- {label}: {text}" for label, text in facts(report)),
+        "status": status or status_facts(report),
+        "facts": facts(report),
         "description": fence(report.description, "text") if report.description else "",
         "groups": "\n".join(f"- {code(title)}" for title in report.groups),
         "stack": fence(stack_text(report), "text") if report.frames else "",

@@ -118,16 +118,15 @@ class KnownBugAdmin(ModelAdmin):
         if change:
             obj.has_manual_severity = obj.has_manual_severity or "severity" in form.changed_data
             obj.save(update_fields=[*form.changed_data, "has_manual_severity", "modified"])
-            if form.changed_data:
-                what = ", ".join(str(form.fields[name].label).lower() for name in form.changed_data)
-                rows = KnownBug.all_objects.filter(pk=obj.pk)
-                rows.note(Activity.Verb.EDITED, by=request.user.get_username(), text=what)
-                recorder.sweep_soon()
-            return
-        super().save_model(request, obj, form, change)
-        KnownBug.all_objects.filter(pk=obj.pk).note(Activity.Verb.CREATED, by=request.user.get_username())
-        filing.request(obj)
-        recorder.sweep_soon()
+            what = ", ".join(str(form.fields[name].label).lower() for name in form.changed_data)
+            verb = Activity.Verb.EDITED
+        else:
+            super().save_model(request, obj, form, change)
+            filing.request(obj)
+            verb, what = Activity.Verb.CREATED, ""
+        if form.changed_data:
+            KnownBug.all_objects.filter(pk=obj.pk).note(verb, by=request.user.get_username(), text=what)
+            recorder.sweep_soon()
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:  # noqa: ANN401, ARG002
         """Return only the bugs themselves: nothing else is deleted with a mark."""

@@ -69,31 +69,29 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
         running = conf.get_settings().release
         if running:
             Release.objects.using(write_alias(Release)).see(running)  # what runs now has not got the fix
-        values = {"resolved_at": timezone.now(), "resolved_in_release": release, "grace_until": grace_until}
-        return self._move(Status.RESOLVED, by=by, only=UNRESOLVED, values=values)
+        values: dict[str, Any] = {"resolved_at": timezone.now(), "grace_until": grace_until}
+        return self._move(Status.RESOLVED, UNRESOLVED, by=by, resolved_in_release=release, **values)
 
     def reopen(self, *, by: str = "") -> list[KnownBug]:
         """Open those that are resolved; return the changed ones. A merged one stays what it is."""
-        values = {"resolved_at": None, "resolved_in_release": "", "grace_until": None}
-        return self.filter(merged_into=None)._move(Status.OPEN, by=by, only=(Status.RESOLVED,), values=values)
+        values: dict[str, Any] = {"resolved_at": None, "resolved_in_release": "", "grace_until": None}
+        return self.filter(merged_into=None)._move(Status.OPEN, (Status.RESOLVED,), by=by, **values)
 
     def start(self, *, by: str = "") -> list[KnownBug]:
         """Mark the open ones as in progress; return the changed ones."""
-        return self._move(Status.IN_PROGRESS, by=by, only=(Status.OPEN,))
+        return self._move(Status.IN_PROGRESS, (Status.OPEN,), by=by)
 
     def mute(self, *, by: str = "", until: dt.datetime | None = None, events: int | None = None) -> list[KnownBug]:
         """Mute those that are open or in progress, *until* or for *events*: counted, but nothing is filed or sent."""
         count = F("occurrence_count") + events if events is not None else None
         words = [f"until {until:%Y-%m-%d %H:%M}"] if until else []
         words += [f"for {events} more events"] if events is not None else []
-        values = {"muted_until": until, "muted_until_count": count}
-        only = (Status.OPEN, Status.IN_PROGRESS)
-        return self._move(Status.MUTED, by=by, only=only, values=values, text=" or ".join(words))
+        values: dict[str, Any] = {"text": " or ".join(words), "muted_until": until, "muted_until_count": count}
+        return self._move(Status.MUTED, (Status.OPEN, Status.IN_PROGRESS), by=by, **values)
 
     def unmute(self, *, by: str = "", text: str = "") -> list[KnownBug]:
         """Open the muted ones; return the changed ones."""
-        values = {"muted_until": None, "muted_until_count": None}
-        return self._move(Status.OPEN, by=by, only=(Status.MUTED,), values=values, text=text)
+        return self._move(Status.OPEN, (Status.MUTED,), by=by, text=text, muted_until=None, muted_until_count=None)
 
     def wake(self) -> list[KnownBug]:
         """Open the muted ones whose condition has come true."""
@@ -102,10 +100,9 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
 
     def regress(self, occurred_at: dt.datetime, release: str = "") -> list[KnownBug]:
         """Open again those that were resolved before they occurred in *release*; return the changed ones."""
-        values = {"regressed_at": occurred_at, "resolved_at": None, "grace_until": None}
+        values: dict[str, Any] = {"regressed_at": occurred_at, "resolved_at": None, "grace_until": None}
         text = f"in release {release}" if release else ""
-        only = (Status.RESOLVED,)
-        return self._move(Status.OPEN, by="", only=only, values=values, verb=Activity.Verb.REGRESSED, text=text)
+        return self._move(Status.OPEN, (Status.RESOLVED,), verb=Activity.Verb.REGRESSED, text=text, **values)
 
     def note(self, verb: str, *, by: str = "", text: str = "", **values: object) -> int:
         """Set *values* and say in each bug's history what was done, where it still fits; return how many."""
@@ -164,11 +161,8 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
         """Add to the counts: per key how many more and when the last was; keys in order against deadlocks."""
         for pk in sorted(added):
             count, last = added[pk]
-            rows = self.filter(pk=pk)
-            rows.update(occurrence_count=F("occurrence_count") + count)
-            rows.filter(models.Q(last_occurrence=None) | models.Q(last_occurrence__lt=last)).update(
-                last_occurrence=last
-            )
+            latest = Greatest(Coalesce("last_occurrence", last), last)
+            self.filter(pk=pk).update(occurrence_count=F("occurrence_count") + count, last_occurrence=latest)
 
     def come_back(self, sightings: Mapping[int, Mapping[str, dt.datetime]]) -> None:
         """
@@ -199,15 +193,8 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
         if verb in Activity.NEWS:
             self._everywhere(alias).filter(pk=pk).update(news=activity.pk)
 
-    def _move(  # noqa: PLR0913  keywords
-        self,
-        status: Status,
-        *,
-        by: str,
-        only: Iterable[Status],
-        values: Mapping[str, Any] | None = None,
-        verb: str = "",
-        text: str = "",
+    def _move(
+        self, status: Status, only: Iterable[Status], *, by: str = "", verb: str = "", text: str = "", **values: object
     ) -> list[KnownBug]:
         """Change the status row by row, each conditional on its old one, so that two people never both change it."""
         changed: list[KnownBug] = []
@@ -215,7 +202,7 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
         with transaction.atomic(using=alias):
             for bug in self.using(alias).filter(status__in=tuple(only)).order_by("pk"):
                 row = self._everywhere(alias).filter(pk=bug.pk, status=bug.status)
-                if not row.update(status=status, modified=timezone.now(), **(values or {})):
+                if not row.update(status=status, modified=timezone.now(), **values):
                     continue
                 self._tell(bug.pk, alias, verb or status, by, text)
                 bug.refresh_from_db(using=alias)

@@ -42,7 +42,7 @@ FACTS = (
     *("muted_until_count", "github_issue_url", "file_name", "fingerprint", "cause", "uuid", "is_deleted"),
 )
 COLUMNS = ("bug_id", "severity", "status", "occurrence_count", "last_occurrence", "title")
-NEAR = 3
+NEAR_AMONG = 5_000
 _BUG_ID = re.compile(r"(?:([A-Za-z0-9]{1,8})-)?(\d{1,9})")
 
 
@@ -189,9 +189,8 @@ def _find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]
         wanted = format_bug_id(int(match[2]), match[1] or conf.get_settings().BUG_PREFIX).upper() if match else name
         bug = KnownBug.all_objects.filter(bug_id__iexact=wanted).first()
         if bug is None:
-            known = KnownBug.objects.order_by("-pk").values_list("bug_id", flat=True)
-            near = difflib.get_close_matches(wanted.upper(), known, NEAR)
-            hint = f"near it are {', '.join(near)}" if near else "'error_tracking_bugs list --all' lists them"
+            near = ", ".join(bug_ids_near(wanted))
+            hint = f"near it are {near}" if near else "'error_tracking_bugs list --all' lists them"
             problems.append(f"There is no bug {wanted}: {hint}.")
         elif bug.is_deleted and not with_deleted:
             problems.append(f"{bug.bug_id} is deleted: restore it in the admin first.")
@@ -200,6 +199,12 @@ def _find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]
     if problems:
         raise CommandError("\n".join(problems))
     return list(found.values())
+
+
+def bug_ids_near(text: str) -> list[str]:
+    """Return the bug ids that *text* may have meant."""
+    known = KnownBug.objects.order_by("-pk").values_list("bug_id", flat=True)[:NEAR_AMONG]
+    return difflib.get_close_matches(text.upper(), known, n=3)
 
 
 def _why_unchanged(bug: KnownBug, action: str) -> str:
@@ -216,15 +221,13 @@ def _facts(bug: KnownBug) -> dict[str, Any]:
 
 
 def _details(bug: KnownBug) -> dict[str, Any]:
-    groups = bug.groups.order_by("-last_seen").values("last_seen", "times_seen", "title", "culprit", "last_release")
-    history = bug.activities.values("created", "verb", "by", "text")
-    filings = [_filing(row) for row in bug.filings.order_by("tracker")]
+    names = ("last_seen", "times_seen", "title", "culprit", "last_release")
     return {
         **_facts(bug),
         "description": bug.description,
-        "groups": list(groups),
-        "filings": filings,
-        "history": list(history),
+        "groups": list(bug.groups.order_by("-last_seen").values(*names)),
+        "filings": [_filing(row) for row in bug.filings.order_by("tracker")],
+        "history": list(bug.activities.values("created", "verb", "by", "text")),
     }
 
 

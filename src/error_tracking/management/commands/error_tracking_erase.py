@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -39,17 +40,14 @@ class Command(BaseCommand):
             msg = f"Say whom: --user, --email or --ip, the latter two with at least {SHORTEST} characters."
             raise CommandError(msg)
         left = [] if options["dry_run"] else recorder.renew_journals(JOURNAL_SECONDS, self._tell_waiting)
-        export = open(options["export"], "w", encoding="utf-8") if options["export"] else None  # noqa: SIM115, PTH123  closed below
-        try:
+        path = options["export"]
+        with Path(path).open("w", encoding="utf-8") if path else contextlib.nullcontext() as export:
             report = Eraser(
                 person,
                 is_dry=options["dry_run"],
                 export=(lambda row: print(json.dumps(row, default=str), file=export)) if export else None,
                 on_progress=self._progress if sys.stderr.isatty() and not options["json"] else lambda *_: None,
             ).run()
-        finally:
-            if export:
-                export.close()
         if options["json"]:
             result = {"logs": report.logs, "rows": report.rows, "clients": report.clients, "beyond": report.beyond}
             self.stdout.write(json.dumps({**result, "journals": left, "dry_run": options["dry_run"]}))
@@ -58,8 +56,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{verb}: {report.logs} error logs, {report.rows} other rows, {report.clients} client hashes."
         )
-        if options["export"]:
-            self.stdout.write(f"Exported to {Path(options['export']).resolve()}.")
+        if path:
+            self.stdout.write(f"Exported to {Path(path).resolve()}.")
         for place in report.beyond:
             self.stdout.write(f"Not reached from here, look yourself: {place}")
         for name in left:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from error_tracking.models import KnownBug
 from error_tracking.report import report_for
 from error_tracking.wording import bug_file
 
-NEAR_AMONG = 5_000
+from .error_tracking_bugs import bug_ids_near
 
 
 class Command(BaseCommand):
@@ -32,9 +31,8 @@ class Command(BaseCommand):
         """Print the bug."""
         bug = KnownBug.objects.filter(bug_id__iexact=options["bug"]).first()
         if bug is None:
-            ids = list(KnownBug.objects.order_by("-number").values_list("bug_id", flat=True)[:NEAR_AMONG])
-            near = difflib.get_close_matches(options["bug"].upper(), ids, n=3)
-            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            near = ", ".join(bug_ids_near(options["bug"]))
+            hint = f" Did you mean {near}?" if near else ""
             raise CommandError(f"There is no bug {options['bug']!r}.{hint}")
         report = report_for(bug)
         try:
