@@ -397,7 +397,7 @@ class TestCelery:
         return app
 
     def test_a_failure_is_captured_with_its_arguments_scrubbed_by_name(self, app, outbox):
-        @app.task(name="shop.pay")
+        @app.task(shared=False, name="shop.pay")
         def pay(order, card_number, *, token=""):
             fail()
 
@@ -409,7 +409,7 @@ class TestCelery:
         assert not event.handled
 
     def test_retries_count_only_when_they_are_exhausted(self, app, outbox):
-        @app.task(name="shop.retry", bind=True, max_retries=2, default_retry_delay=0)
+        @app.task(shared=False, name="shop.retry", bind=True, max_retries=2, default_retry_delay=0)
         def retry(self):
             try:
                 fail()
@@ -425,7 +425,7 @@ class TestCelery:
 
         for kind in (ValueError, Ignore, Reject):
 
-            @app.task(name=f"shop.{kind.__name__}", throws=(ValueError,))
+            @app.task(shared=False, name=f"shop.{kind.__name__}", throws=(ValueError,))
             def expected(kind=kind):
                 raise kind
 
@@ -433,14 +433,14 @@ class TestCelery:
         assert outbox == []
 
     def test_our_own_task_is_left_out_and_all_can_be_turned_off(self, app, outbox, configure):
-        @app.task(name="error_tracking.create_bug_task2")
+        @app.task(shared=False, name="error_tracking.create_bug_task2")
         def own():
             fail()
 
         own.delay()
         configure(DISABLE=["celery"])
 
-        @app.task(name="shop.off")
+        @app.task(shared=False, name="shop.off")
         def off():
             fail()
 
@@ -450,7 +450,7 @@ class TestCelery:
     def test_an_eager_task_in_a_request_is_one_event(self, app, client, outbox, monkeypatch):
         app.conf.task_eager_propagates = True
 
-        @app.task(name="shop.eager")
+        @app.task(shared=False, name="shop.eager")
         def eager():
             fail()
 
