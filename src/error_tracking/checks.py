@@ -61,11 +61,8 @@ def check_middleware(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN4
     ours = [index for index, path in enumerate(paths) if path == MIDDLEWARE or _is_ours(path)]
     if not ours:
         hint = f"Add {MIDDLEWARE!r} to MIDDLEWARE, first or directly after SecurityMiddleware."
-        return [
-            checks.Warning(
-                "No failed request is captured: the middleware is missing.", hint=hint, id="error_tracking.W001"
-            )
-        ]
+        message = "No failed request is captured: the middleware is missing."
+        return [checks.Warning(message, hint=hint, id="error_tracking.W001")]
     if len(ours) > 1:
         hint = f"Keep the first {MIDDLEWARE!r} in MIDDLEWARE."
         return [checks.Warning("The middleware is there more than once.", hint=hint, id="error_tracking.W002")]

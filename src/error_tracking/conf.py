@@ -163,10 +163,8 @@ def problem_with(name: object, value: object) -> tuple[str, str] | None:
     expected = _types()[name]
     if not _fits(value, expected):
         shown = "what it is" if name == "GITHUB_TOKEN" else repr(value)
-        return (
-            f"{NAME}[{name!r}] must be {_in_words(expected)}, not {shown}.",
-            f"The default, {fields[name]!r}, is used until it is.",
-        )
+        hint = f"The default, {fields[name]!r}, is used until it is."
+        return f"{NAME}[{name!r}] must be {_in_words(expected)}, not {shown}.", hint
     least = {"BUG_THRESHOLD": 1, "EVENTS_PER_MINUTE": 1, "RETENTION_DAYS": 1, "TRUSTED_PROXIES": 0}.get(name)
     if least is not None and isinstance(value, int) and value < least:
         return f"{NAME}[{name!r}] must not be {value}.", f"The least is {least}."

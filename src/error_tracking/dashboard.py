@@ -128,8 +128,7 @@ def look(period: str = DEFAULT_PERIOD, environment: str = "", *, now: dt.datetim
     for _, kind, seen in rows:
         by_kind[kind] += seen
     bugs = KnownBug.objects.filter(environment=environment)
-    unresolved = bugs.open().values_list("severity").annotate(count=Count("pk")).order_by()
-    by_severity = dict(unresolved)
+    by_severity = dict(bugs.open().values_list("severity").annotate(count=Count("pk")).order_by())
     new_bugs = bugs.filter(created__gte=since)
     regressions = bugs.open().filter(regressed_at__gte=since)
     return Dashboard(
@@ -177,12 +176,11 @@ def _buckets(
     rows: Sequence[tuple[dt.datetime, str, int]], since: dt.datetime, now: dt.datetime, *, is_daily: bool
 ) -> list[Bucket]:
     """Return every hour, or every day of the viewer's time zone, of the period: also those without an error."""
-    step = dt.timedelta(hours=1)
     counts: dict[dt.datetime, Counter[str]] = {}
     moment = since
     while moment <= now:
         counts.setdefault(_start_of(moment, is_daily=is_daily), Counter())
-        moment += step
+        moment += dt.timedelta(hours=1)
     for hour, kind, seen in rows:
         counts.setdefault(_start_of(hour, is_daily=is_daily), Counter())[kind] += seen
     return [Bucket(start, dict(counts[start])) for start in sorted(counts)]

@@ -14,10 +14,10 @@ import logging
 
 from django.utils import timezone
 
-from . import conf, filing, rates
+from . import conf, filing
 from .events import CSRF, OUTAGE
 from .known import PublicState
-from .models import Activity, ErrorGroup, GroupClient, KnownBug
+from .models import Activity, ErrorGroup, GroupClient, HourlyCount, KnownBug
 
 logger = logging.getLogger("error_tracking")
 
@@ -92,7 +92,7 @@ def open_spiking() -> int:
     if settings.CLIENT_ERROR_BUGS != "evidence":
         return 0
     made = 0
-    for group, count, usual in rates.spiking_groups(settings.environment):
+    for group, count, usual in HourlyCount.objects.spiking(settings.environment):
         is_refused = group.bug_id is None and group.is_client_error and group.status_code not in NEVER_STATUS_CODES
         # A dead link of the site's own shows itself by evidence; what is left are scanners.
         if is_refused and group.status_code != NOT_FOUND and clients_of(group) >= SPIKE_CLIENTS:

@@ -202,13 +202,10 @@ def _details_from(log: ErrorLog) -> dict[str, Any]:
     fields = _shape(body if isinstance(body, (dict, list)) else {})
     files = [each["field"] for each in request.get("files") or () if _is_field_name(each["field"])]
     reason = _CSRF_REASON.match(log.exception_message)
+    same = ("error_type", "mechanism", "exception_type", "status_code", "method")
     return {
-        "error_type": log.error_type,
-        "mechanism": log.mechanism,
-        "exception_type": log.exception_type,
+        **{name: getattr(log, name) for name in same},
         "reason": " ".join(reason[0].split()) if log.error_type == log.ErrorType.CSRF and reason else "",
-        "status_code": log.status_code,
-        "method": log.method,
         "route": log.url_pattern,
         "view": _view_of(log.url_pattern) if log.url_pattern.startswith("/") and not own else "",
         "is_json": "json" in str(headers.get("Content-Type", "")),

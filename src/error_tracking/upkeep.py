@@ -13,8 +13,8 @@ from django.db import transaction
 from django.db.models import Count, F
 from django.utils import timezone
 
-from . import conf, filing, rates
-from .models import Activity, Filing, GroupClient, KnownBug, Sequence
+from . import conf, filing
+from .models import Activity, Filing, GroupClient, HourlyCount, KnownBug, Sequence
 from .models.base import write_alias
 from .models.known_bug import next_milestone
 
@@ -41,7 +41,7 @@ def run() -> None:
 
 def _note_spikes() -> None:
     now = timezone.now()
-    for group, count, usual in rates.spiking_groups(conf.get_settings().environment):
+    for group, count, usual in HourlyCount.objects.spiking(conf.get_settings().environment):
         rows = KnownBug.objects.open().filter(pk=group.bug_id, created__lt=now - SETTLED)
         quiet = rows.exclude(spiked_at__gte=now - SPIKE_EVERY)
         quiet.note(Activity.Verb.SPIKING, text=f"{count} in this hour, usually {usual:.0f}", spiked_at=now)

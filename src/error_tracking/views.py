@@ -61,16 +61,14 @@ def _guarded(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpReque
     return staff_member_required(require_safe(allowed))
 
 
-def _show(request: HttpRequest) -> HttpResponse:
+@_guarded
+def show_dashboard(request: HttpRequest) -> HttpResponse:
     """Show the dashboard."""
     context = {**dashboard_context(request), "has_permission": True, "site_header": _("Error tracking")}
     return render(request, "error_tracking/admin/dashboard.html", context)
 
 
-def _as_json(request: HttpRequest) -> HttpResponse:
+@_guarded
+def dashboard_json(request: HttpRequest) -> HttpResponse:
     """Give the dashboard's numbers as JSON."""
     return JsonResponse({**_numbers(request).as_json(), "health": recorder.health().as_dict()})
-
-
-show_dashboard = _guarded(_show)
-dashboard_json = _guarded(_as_json)

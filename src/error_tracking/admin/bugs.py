@@ -88,16 +88,8 @@ class KnownBugAdmin(ModelAdmin):
     """Bugs; deleting one marks it, so that it is not filed again."""
 
     list_display = (
-        "bug_id",
-        "title",
-        "severity",
-        "status",
-        "came_back",
-        "occurrence_count",
-        "last_occurrence",
-        "issue",
-        short_fingerprint,
-        "environment",
+        *("bug_id", "title", "severity", "status", "came_back", "occurrence_count", "last_occurrence", "issue"),
+        *(short_fingerprint, "environment"),
     )
     list_filter = ("status", "severity", "environment", DeletedFilter)
     search_fields = ("bug_id", "title", "=fingerprint", "=github_issue_number")

@@ -38,16 +38,8 @@ class ErrorLogAdmin(ReadOnlyAdmin):
     """Stored events."""
 
     list_display = (
-        "created",
-        "error_type",
-        "status_code",
-        "method",
-        "url_pattern",
-        "exception_type",
-        short_fingerprint,
-        "occurrences",
-        "user_label",
-        "bug",
+        *("created", "error_type", "status_code", "method", "url_pattern", "exception_type", short_fingerprint),
+        *("occurrences", "user_label", "bug"),
     )
     list_filter = ("error_type", "status_code", "created", "environment")
     search_fields = ("reference", "=fingerprint", "url_pattern", "exception_type", "user_label")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterator
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from error_tracking.events import CLIENT_KINDS
+from error_tracking.utils import hour_of
 
 from .base import TimestampedModel
+
+SPIKE_EVENTS = 100
+SPIKE_TIMES = 10
+USUAL_HOURS = 24 * 7
 
 
 class ErrorGroup(TimestampedModel):
@@ -84,12 +92,35 @@ class GroupClient(models.Model):
         return self.hash
 
 
+class HourlyCountQuerySet(models.QuerySet["HourlyCount"]):
+    """Reads for the gate and for what is told of bugs."""
+
+    def spiking(self, environment: str) -> Iterator[tuple[ErrorGroup, int, float]]:
+        """
+        Yield the groups of *environment* far more frequent than usual, with this hour's count and the usual one.
+
+        Usual is the mean of the hours of the last week, far more is ten times that,
+        and a hundred at least.
+        """
+        hour = hour_of(timezone.now())
+        rows = self.filter(hour=hour, count__gte=SPIKE_EVENTS, group__environment=environment)
+        counts = dict(rows.values_list("group_id", "count"))
+        week = self.filter(group__in=counts, hour__lt=hour, hour__gte=hour - dt.timedelta(hours=USUAL_HOURS))
+        sums = dict(week.values_list("group_id").annotate(total=models.Sum("count")).order_by())
+        for group in ErrorGroup.objects.filter(pk__in=counts).order_by("pk"):
+            usual = sums.get(group.pk, 0) / USUAL_HOURS
+            if counts[group.pk] >= SPIKE_TIMES * usual:
+                yield group, counts[group.pk], usual
+
+
 class HourlyCount(models.Model):
     """How often a group was seen in one hour."""
 
     group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="hourly")
     hour = models.DateTimeField()
     count = models.PositiveBigIntegerField(default=0)
+
+    objects = HourlyCountQuerySet.as_manager()
 
     class Meta:
         verbose_name = "hourly count"

@@ -37,8 +37,7 @@ class Command(BaseCommand):
                 self.stdout.flush()
         failed = [finding.step for finding in findings if finding.state == FAIL]
         if options["json"]:
-            self.stdout.write(
-                json.dumps({"is_ok": not failed, "steps": [dataclasses.asdict(each) for each in findings]})
-            )
+            steps = [dataclasses.asdict(each) for each in findings]
+            self.stdout.write(json.dumps({"is_ok": not failed, "steps": steps}))
         if failed:
             raise CommandError(f"Failed: {', '.join(failed)}.")
