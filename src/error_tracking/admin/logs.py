@@ -48,14 +48,13 @@ class ErrorLogAdmin(ReadOnlyAdmin):
     change_list_template = "error_tracking/admin/errorlog_changelist.html"
     actions = ("create_bug",)
     fieldsets = (
-        (None, {"fields": ("created", "reference", "error_type", "status_code", "occurrences", "group_link", "bug")}),
-        (_("Exception"), {"fields": ("exception_type", "exception_message_text", "traceback_text")}),
+        (None, {"fields": ("created", "reference", "error_type", "status_code", "occurrences", "group", "bug")}),
+        (_("Exception"), {"fields": ("exception_type", "exception_message", "traceback")}),
         (_("Request"), {"fields": ("method", "url_pattern", "url", "user_name", "ip_address", "user_agent", "data")}),
         (_("Context"), {"fields": ("tags", "work", "breadcrumbs", "variables")}),
         (_("Where"), {"fields": ("environment", "release", "server_name", "mechanism", "event_id", "fingerprint")}),
     )
-    _shown = ("group_link", "bug", "exception_message_text", "traceback_text", "url", "user_name", "data")
-    readonly_fields = (*_shown, "tags", "work", "breadcrumbs", "variables")
+    readonly_fields = ("bug", "url", "user_name", "data", "tags", "work", "breadcrumbs", "variables")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ErrorLog]:
         """Leave the long texts in the database where only the list is shown (FAULTS A06)."""
@@ -74,11 +73,6 @@ class ErrorLogAdmin(ReadOnlyAdmin):
         bug = log.group.bug
         return link_to_row(bug, bug.bug_id if bug else "")
 
-    @admin.display(description=_("group"))
-    def group_link(self, log: ErrorLog) -> str | SafeString:
-        """Return the group."""
-        return link_to_row(log.group, log.group.title)
-
     @admin.display(description=_("URL"))
     def url(self, log: ErrorLog) -> str | SafeString:
         """Return the URL; only http(s) is a link."""
@@ -88,16 +82,6 @@ class ErrorLogAdmin(ReadOnlyAdmin):
     def user_name(self, log: ErrorLog) -> str:
         """Return label and key of the user without reading the user."""
         return f"{log.user_label} ({log.user_id})" if log.user_id else log.user_label or "-"
-
-    @admin.display(description=_("message"))
-    def exception_message_text(self, log: ErrorLog) -> str | SafeString:
-        """Return the message as text."""
-        return preformatted(log.exception_message)
-
-    @admin.display(description=_("traceback"))
-    def traceback_text(self, log: ErrorLog) -> str | SafeString:
-        """Return the traceback as text."""
-        return preformatted(log.traceback)
 
     @admin.display(description=_("data"))
     def data(self, log: ErrorLog) -> str | SafeString:
