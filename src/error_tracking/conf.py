@@ -123,7 +123,9 @@ def before_store() -> Callable[..., Any] | None:
 @functools.lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """Return the settings, cached until ``setting_changed`` says that they are others."""
-    return Settings(**{name: value for name, value in _raw().items() if not problem_with(name, value)})
+    value = getattr(django_settings, NAME, None)
+    given = value.items() if isinstance(value, dict) else ()
+    return Settings(**{name: item for name, item in given if not problem_with(name, item)})
 
 
 @functools.lru_cache(maxsize=1)
@@ -138,11 +140,6 @@ def get_scrubber() -> Scrubber:
 def host(name: str) -> Any:  # noqa: ANN401  whatever the host has set
     """Return the host's own setting *name*, such as DEBUG: the only way of ours to Django's settings."""
     return getattr(django_settings, name)
-
-
-def _raw() -> dict[str, Any]:
-    value = getattr(django_settings, NAME, None)
-    return dict(value) if isinstance(value, dict) else {}
 
 
 def problems() -> list[tuple[str, str]]:
@@ -160,11 +157,11 @@ def problem_with(name: object, value: object) -> tuple[str, str] | None:
         close = difflib.get_close_matches(str(name).upper(), fields, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else f"The settings are {', '.join(sorted(fields))}."
         return f"{NAME} has an unknown key {name!r}.", hint
-    expected = _types()[name]
-    if not _fits(value, expected):
+    fits, words = _kind(_types()[name])
+    if not fits(value):
         shown = "what it is" if name == "GITHUB_TOKEN" else repr(value)
         hint = f"The default, {fields[name]!r}, is used until it is."
-        return f"{NAME}[{name!r}] must be {_in_words(expected)}, not {shown}.", hint
+        return f"{NAME}[{name!r}] must be {words}, not {shown}.", hint
     least = {"BUG_THRESHOLD": 1, "EVENTS_PER_MINUTE": 1, "RETENTION_DAYS": 1, "TRUSTED_PROXIES": 0}.get(name)
     if least is not None and isinstance(value, int) and value < least:
         return f"{NAME}[{name!r}] must not be {value}.", f"The least is {least}."
@@ -178,34 +175,23 @@ def _types() -> dict[str, Any]:
     return typing.get_type_hints(Settings)
 
 
-def _fits(value: object, expected: Any) -> bool:  # noqa: ANN401  a type expression has no narrower type
-    origin = typing.get_origin(expected)
+def _kind(expected: Any) -> tuple[Callable[[Any], bool], str]:  # noqa: ANN401  a type expression has no narrower type
+    """Return what tells whether a value is of the type *expected*, and the type in words."""
+    origin, options = typing.get_origin(expected), typing.get_args(expected)
     if origin in {typing.Union, types.UnionType}:
-        return any(_fits(value, option) for option in typing.get_args(expected))
+        kinds = [_kind(option) for option in options]
+        words = " or ".join(dict.fromkeys(words for _, words in kinds))
+        return lambda value: any(fits(value) for fits, _ in kinds), words
     if origin is Literal:
-        return any(value == option and type(value) is type(option) for option in typing.get_args(expected))
+        words = " or ".join(map(repr, options))
+        return lambda value: any(value == option and type(value) is type(option) for option in options), words
     if origin in {list, tuple}:
-        item = typing.get_args(expected)[0]
-        return isinstance(value, origin) and all(_fits(each, item) for each in value)
-    if expected is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        fits, words = _kind(options[0])
+        return lambda value: isinstance(value, origin) and all(map(fits, value)), f"a list of {words}"
     if origin is not None:  # Callable[...]
-        return callable(value)
-    return isinstance(value, expected)
-
-
-def _in_words(expected: Any) -> str:  # noqa: ANN401
-    origin = typing.get_origin(expected)
-    if origin in {typing.Union, types.UnionType}:
-        return " or ".join(dict.fromkeys(_in_words(option) for option in typing.get_args(expected)))
-    if origin is Literal:
-        return " or ".join(repr(option) for option in typing.get_args(expected))
-    if origin in {list, tuple}:
-        return f"a list of {_in_words(typing.get_args(expected)[0])}"
-    if origin is not None:
-        return "a function"
-    name: str = expected.__name__
-    return {"NoneType": "None", "Path": "a Path"}.get(name, name)
+        return callable, "a function"
+    words = {"NoneType": "None", "Path": "a Path"}.get(expected.__name__, expected.__name__)
+    return lambda value: isinstance(value, expected) and not (expected is int and isinstance(value, bool)), words
 
 
 def _reset(*, setting: str, **_kwargs: object) -> None:

@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import logging
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -193,14 +192,10 @@ class Doctor:
 
     @staticmethod
     def _bug_file() -> Answer:
-        folder = conf.get_settings().planning_dir
-        place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-        try:
-            tempfile.TemporaryFile(dir=place).close()
-        except OSError as error:
-            found = f"no bug file can be written to {folder}: {error.strerror}"
-            return FAIL, found, "Set PLANNING_DIR to a folder that this user may write to."
-        checkout = checkout_of(folder)
+        files = MarkdownTracker(conf.get_settings().planning_dir)
+        if why_not := files.why_not():
+            return FAIL, why_not, "Set PLANNING_DIR to a folder that this user may write to."
+        folder, checkout = files.directory, checkout_of(files.directory)
         if checkout is not None:
             return OK, f"written to {folder}, in the checkout {checkout}", ""
         advice = "Run error_tracking_pull in a checkout, which writes them from the issues; or set PLANNING_DIR."

@@ -270,11 +270,9 @@ def _source_of(frame: Mapping[str, Any]) -> tuple[str, ...]:
     before = frame["pre_context"]
     first = frame["lineno"] - len(before)
     lines = list(enumerate([*before, frame["context_line"], *frame["post_context"]], first))
-    while lines and not lines[0][1].strip():
-        del lines[0]
-    while lines and not lines[-1][1].strip():
-        del lines[-1]
-    return tuple(f"{'>' if number == frame['lineno'] else ' '} {number:4} {line}".rstrip() for number, line in lines)
+    written = [number for number, line in lines if line.strip()]
+    shown = [each for each in lines if written and written[0] <= each[0] <= written[-1]]
+    return tuple(f"{'>' if number == frame['lineno'] else ' '} {number:4} {line}".rstrip() for number, line in shown)
 
 
 def _time(moment: dt.datetime | None) -> str:

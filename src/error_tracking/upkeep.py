@@ -59,10 +59,9 @@ def _worsen() -> None:
     )
     met = GroupClient.objects.filter(group__bug__in=bugs, day=today).order_by()
     many = met.values("group__bug").annotate(users=Count("hash", distinct=True)).filter(users__gte=MANY_USERS)
-    for pk, users in many.values_list("group__bug", "users"):
-        row = KnownBug.all_objects.filter(pk=pk, is_worsened=False)
-        severity = row.values_list("severity", flat=True).first()
+    for pk, severity, users in many.values_list("group__bug", "group__bug__severity", "users"):
         if severity in _WORSE:
+            row = KnownBug.all_objects.filter(pk=pk, severity=severity, is_worsened=False)
             text = f"severity {_WORSE[severity]}: {users} users or addresses met it today"
             row.note(Activity.Verb.EDITED, text=text, severity=_WORSE[severity], is_worsened=True)
 

@@ -53,9 +53,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({**result, "journals": left, "dry_run": options["dry_run"]}))
             return
         verb = "Would erase" if options["dry_run"] else "Erased"
-        self.stdout.write(
-            f"{verb}: {report.logs} error logs, {report.rows} other rows, {report.clients} client hashes."
-        )
+        logs = f"{report.logs} error logs"
+        self.stdout.write(f"{verb}: {logs}, {report.rows} other rows, {report.clients} client hashes.")
         if path:
             self.stdout.write(f"Exported to {Path(path).resolve()}.")
         for place in report.beyond:

@@ -97,9 +97,8 @@ class Command(BaseCommand):
                 continue
             report = self._report_in(str(issue.get("body") or ""), number) if issue.get("state") == "closed" else None
             if report is not None and report.uuid == values["uuid"]:
-                self._write(
-                    dataclasses.replace(report, status="resolved", issue_number=number, issue_url=values["issue"])
-                )
+                report = dataclasses.replace(report, issue_number=number, issue_url=values["issue"])
+                self._write(dataclasses.replace(report, status="resolved"))
 
     def _report_in(self, body: str, number: int | None) -> BugReport | None:
         data = data_in(body)
