@@ -423,12 +423,10 @@ class TestFolding:
     def test_repeated_error_is_recognised_before_its_payload_is_built(self, writer_thread, monkeypatch, configure):
         configure(EVENTS_PER_MINUTE=2, AUTO_CREATE_BUGS=False)
         built = []
-        from error_tracking import exception_context
+        from error_tracking import stacktrace
 
-        real = exception_context.exceptions_from
-        monkeypatch.setattr(
-            exception_context, "exceptions_from", lambda *args, **kw: built.append(1) or real(*args, **kw)
-        )
+        real = stacktrace.exceptions_from
+        monkeypatch.setattr(stacktrace, "exceptions_from", lambda *args, **kw: built.append(1) or real(*args, **kw))
         references = set()
         for _ in range(9):
             try:
