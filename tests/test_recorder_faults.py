@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from django.db import DataError, connections
+from django.db import DataError, OperationalError, connections
 
 from error_tracking import recorder
 from error_tracking.events import Event, Fold
 from error_tracking.models import ErrorGroup, ErrorLog
 from error_tracking.models import Journal as JournalRow
-from error_tracking.recorder import drain, outage, records, store
+from error_tracking.recorder import drain, outage, records, store, writer
 from error_tracking.recorder import intake as intakes
 from error_tracking.recorder import journal as journals
 from error_tracking.recorder import machine as machines
@@ -167,6 +167,47 @@ class TestWriter:
         assert recorder.flush(10)
         monkeypatch.undo()
         assert_counted(1)
+
+    @pytest.mark.parametrize("has_thread", [True, False])
+    @pytest.mark.parametrize("is_durable", [True, False])
+    def test_process_that_ends_asks_again_for_what_would_be_lost_with_it(
+        self, writer_thread, monkeypatch, swallowed, has_thread, is_durable
+    ):
+        """FAULTS T14: with its disk full, of two workers that ended at once one lost what waited in memory."""
+        original, tries = store.store, []
+
+        def locked(items, **kwargs):
+            tries.append(len(items))
+            if len(tries) < 4:
+                raise OperationalError("database is locked")
+            return original(items, **kwargs)
+
+        monkeypatch.setattr(store, "store", locked)
+        monkeypatch.setattr(writer_thread, "start", lambda: None)
+        if not is_durable:
+            writer_thread.intake._disk_again_at = time.monotonic() + 60
+        recorder.submit(make_event())
+        if has_thread:
+            writer_thread._is_stopping = True  # before its first round
+            writer_thread._thread = threading.Thread(target=writer_thread._run, name=writer.THREAD_NAME, daemon=True)
+            writer_thread._stop_by = time.monotonic() + 5
+            writer_thread._thread.start()
+            writer_thread._thread.join(5)
+            assert not writer_thread._thread.is_alive()
+        else:
+            writer_thread.stop()
+        assert len(tries) == (1 if is_durable else 4), "what is on disk another process adopts"
+        assert_counted(0 if is_durable else 1)
+        writer_thread.intake.close()
+
+    def test_lock_of_somebody_is_asked_for_again_soon_and_a_server_that_is_away_later(self, swallowed):
+        state = outage.Outage()
+        for _ in range(30):
+            state.add(OperationalError("database is locked"), 0)
+        assert state.delay() <= outage.CONTENTION_SECONDS
+        state.end()
+        state.add(OperationalError("server closed the connection"), 0)
+        assert outage.CONTENTION_SECONDS < state.delay() <= outage.MAX_BACK_OFF_SECONDS
 
     def test_mail_server_that_never_answers_stops_nothing(self, writer_thread, settings, monkeypatch, swallowed):
         """FAULTS S17: the mail is sent while the database is away, by nobody who has to store."""

@@ -108,6 +108,12 @@ class Intake:
         return sum(journal.pending for journal in tuple(self.journals) if not journal.is_adopted) + self.at_risk
 
     @property
+    def perishable(self) -> int:
+        """Return how many records would be lost with this process: those that are on no disk."""
+        journals = (journal for journal in tuple(self.journals) if not journal.storage.is_durable)
+        return sum(journal.pending for journal in journals) + self.at_risk
+
+    @property
     def has_pending(self) -> bool:
         """Return whether anything waits, adopted journals included."""
         return bool(self.at_risk) or any(journal.pending for journal in tuple(self.journals))

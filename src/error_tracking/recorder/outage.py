@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ logger = logging.getLogger("error_tracking")
 
 MAIL_AFTER_SECONDS = 60.0
 CONTENTION_TOLD = 50
+CONTENTION_SECONDS = 0.5
+BACK_OFF_SECONDS = 0.1
+MAX_BACK_OFF_SECONDS = 30.0
 STANDSTILL_SECONDS = 60.0  # pruning and a slow gate take seconds
 
 
@@ -42,7 +46,13 @@ class Outage:
         self.failures = 0
         self._reason = ""
         self._since = self._begun_at = 0.0
-        self._has_mailed = False
+        self._has_mailed = self._is_contention = False
+
+    def delay(self) -> float:
+        """Return how long to wait after a failure: doubling, less for a lock, with jitter against trying in step."""
+        longest = CONTENTION_SECONDS if self._is_contention else MAX_BACK_OFF_SECONDS
+        doubled: float = BACK_OFF_SECONDS * 2 ** min(self.failures, 10)
+        return min(longest, doubled) * random.uniform(0.5, 1.0)  # noqa: S311  jitter, no secret
 
     def seconds(self) -> float:
         """Return for how long nothing could be stored, 0 when that works."""
@@ -77,7 +87,8 @@ class Outage:
         self.failures += 1
         self._reason = f"{type(error).__name__}: {error}"[:300]
         self._since = self._since or time.monotonic()
-        if self.failures == (CONTENTION_TOLD if is_contention(error) else 1) or self.failures % 100 == 0:
+        self._is_contention = is_contention(error)
+        if self.failures == (CONTENTION_TOLD if self._is_contention else 1) or self.failures % 100 == 0:
             logger.error("events wait: pending=%d failures=%d", pending, self.failures, exc_info=error)
         if self.seconds() >= MAIL_AFTER_SECONDS and not self._has_mailed:
             self._has_mailed = True

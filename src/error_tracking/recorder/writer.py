@@ -12,7 +12,6 @@ import atexit
 import contextlib
 import logging
 import os
-import random
 import sys
 import threading
 import time
@@ -38,9 +37,8 @@ THREAD_NAME = "error_tracking.writer"
 FLUSH_INTERVAL_SECONDS = 0.5
 BUSY_TICK_SECONDS = 5.0
 QUIET_TICK_SECONDS = 60.0
-BACK_OFF_SECONDS = 0.1
-MAX_BACK_OFF_SECONDS = 30.0
 EXIT_SECONDS = 3.0
+AGAIN_SECONDS = 0.05
 IDLE_CONNECTION_SECONDS = 10.0
 PATIENCE_ROUNDS = 8  # about half a minute of waiting for what may pass
 CONNECT_SECONDS = 10  # psycopg by itself waits for ever (FAULTS S17)
@@ -75,7 +73,7 @@ class Writer:
         self._has_stored = self._wants_tick = False
         self._is_idle = True
         self._thread: threading.Thread | None = None
-        self._used_at = self._ticked_at = 0.0
+        self._used_at = self._ticked_at = self._stop_by = 0.0
         self._next_tick = self._swept_at = 0.0
         self._share = FIRST_SHARE
 
@@ -135,23 +133,22 @@ class Writer:
         with self._wake:
             if self._is_stopping:
                 return
-            self._is_stopping = True
+            self._is_stopping, self._stop_by = True, time.monotonic() + timeout - AGAIN_SECONDS
             self._wake.notify_all()
         if thread is not None:
             thread.join(timeout)
         elif self.intake.has_pending:
             self._aside(timeout, is_stopping=True)
+        if self.intake.perishable:
+            logger.error("lost at exit: events=%d", self.intake.perishable)
         if thread is None or not thread.is_alive():
-            left = [journal for journal in self.intake.journals if journal.pending and not journal.storage.is_durable]
-            if left or self.intake.at_risk:
-                logger.error("lost at exit: events=%d", sum(each.pending for each in left) + self.intake.at_risk)
             self.intake.close()
 
     def _aside(self, timeout: float, *, is_stopping: bool = False, is_flush: bool = False) -> None:
         """Do one round on a thread of its own, so that the caller's connection is not used."""
 
         def work() -> None:
-            self._work(is_stopping=is_stopping, is_flush=is_flush)
+            self._store_last() if is_stopping else self._work(is_flush=is_flush)
             connections[write_alias(ErrorLog)].close()
 
         thread = threading.Thread(target=work, name=THREAD_NAME, daemon=True)
@@ -160,6 +157,14 @@ class Writer:
             thread.join(timeout)
         except RuntimeError:  # the interpreter is shutting down
             work()
+
+    def _store_last(self) -> bool:
+        """Store what waits; again until ``stop()`` has to end where it would be lost, for a lock passes."""
+        while not (is_done := self._work(is_stopping=True)):
+            if not self.intake.perishable or time.monotonic() > self._stop_by:
+                break
+            time.sleep(AGAIN_SECONDS)
+        return is_done
 
     def _run(self) -> None:
         delay = 0.0
@@ -179,8 +184,8 @@ class Writer:
                 self._sleeps = False
                 is_stopping, is_flush = self._is_stopping, self._wants_flush
                 self._wants_flush = False
-            is_done = self._work(is_stopping=is_stopping, is_flush=is_flush)
-            delay = 0.0 if is_done else self._delay()
+            is_done = self._store_last() if is_stopping else self._work(is_flush=is_flush)
+            delay = 0.0 if is_done else self.outage.delay()
             with self._wake:
                 self._wants_flush = self._wants_flush or (is_flush and not is_done)
                 self._is_idle = is_done and not self._wants_flush
@@ -190,11 +195,6 @@ class Writer:
 
     def _until_tick(self) -> float:
         return max(0.0, self._next_tick - time.monotonic())
-
-    def _delay(self) -> float:
-        """Return how long to wait after a failure, doubling, with jitter so that writers do not try in step."""
-        longest: float = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2 ** min(self.outage.failures, 10))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter, no secret
 
     def _work(self, *, is_stopping: bool = False, is_flush: bool = False) -> bool:
         """Do one round; return False when the database is away."""
