@@ -21,7 +21,8 @@ from .factories import make_event
 
 MACHINES = """
 reference fingerprint mechanism method error_type exception_type level tracker url version name hash bug_id file_name
-github_issue_url github_issue_state cause release first_release last_release resolved_in_release environment server_name verdict_reason
+github_issue_url github_issue_state cause release first_release last_release resolved_in_release
+environment server_name verdict_reason
 """
 
 pytestmark = pytest.mark.django_db
