@@ -314,3 +314,14 @@ class TestMail:
         ]
         assert all(each.to == ["ada@acme.example"] and not each.bcc for each in mail.outbox)
         assert "https://x.example/1" in mail.outbox[0].body
+
+    def test_mail_server_that_never_answers_holds_up_no_other_filing(self, monkeypatch):
+        release = threading.Event()
+        monkeypatch.setattr(mail_tracker, "ANSWER_SECONDS", 0.1)
+        monkeypatch.setattr(mail_tracker, "mail_admins", lambda *_args: release.wait(30))
+        try:
+            with pytest.raises(TrackerError, match=r"no answer in 0\.1 seconds") as caught:
+                mail_tracker.MailTracker().file(REPORT)
+        finally:
+            release.set()
+        assert not caught.value.is_permanent

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 from django.core.mail import mail_admins
+from django.db import connections
 
 from error_tracking.exceptions import TrackerError
 from error_tracking.report import BugReport
@@ -10,6 +13,7 @@ from error_tracking.wording import news_text, stack_text
 
 from .base import Filed, Tracker
 
+ANSWER_SECONDS = 30.0
 NOTICED = {"regressed": "came back", "spiking": "happens far more often than usual"}
 
 
@@ -43,7 +47,21 @@ class MailTracker(Tracker):
             f"Admin: …/{report.admin_path}",
         ]
         text = "\n".join(facts) + (f"\n\n{stack_text(report)}" if report.frames else "")
-        try:
-            mail_admins(f"{report.safe_title} ({what})", text)
-        except Exception as error:  # a mail backend may be the project's own, and SMTP has errors of many types
-            raise TrackerError(f"the mail could not be sent: {type(error).__name__}: {error}") from error
+        failures: list[Exception] = []
+
+        def deliver() -> None:
+            try:
+                mail_admins(f"{report.safe_title} ({what})", text)
+            except Exception as error:  # noqa: BLE001  a backend may be the project's own, and SMTP has many errors
+                failures.append(error)
+            finally:
+                connections.close_all()  # a backend that queues mails in the database has opened one
+
+        # Without EMAIL_TIMEOUT a silent server would hold up everything that waits to be filed.
+        thread = threading.Thread(target=deliver, name="error_tracking.mail", daemon=True)
+        thread.start()
+        thread.join(ANSWER_SECONDS)
+        if thread.is_alive():
+            raise TrackerError(f"the mail server gave no answer in {ANSWER_SECONDS:g} seconds")
+        if failures:
+            raise TrackerError(f"the mail could not be sent: {type(failures[0]).__name__}: {failures[0]}")
