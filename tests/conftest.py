@@ -6,6 +6,7 @@ import logging
 
 import hypothesis
 import pytest
+from celery import _state
 from django.conf import settings as django_settings
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
@@ -67,6 +68,8 @@ def swallowed(_internal_errors):
 def _clean_state(tmp_path, settings):
     """Give every test an empty PLANNING_DIR in a checkout, an empty outbox and memory."""
     settings.BASE_DIR = tmp_path
+    _state.set_default_app(None)  # a test before this one may have had a Celery app
+    _state._tls.current_app = None
     (tmp_path / "planning" / ".git").mkdir(parents=True)
     yield
     testing.outbox.clear()

@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import django
 import pytest
 from django.core import mail
 from django.core.mail import mail_admins
@@ -24,6 +25,7 @@ from error_tracking.trackers.memory import MemoryTracker
 from error_tracking.trackers.webhook import WebhookTracker
 from tests.github_stub import GitHubStub, require_gh
 
+ADMINS = ["ada@acme.example"] if django.VERSION >= (6, 0) else [("Ada", "ada@acme.example")]
 REPORT = BugReport(
     bug_id="B-012",
     uuid="0b7e3c52-2f3c-4a0a-9a52-3f3ddc4c3a3e",
@@ -136,7 +138,7 @@ def memory(monkeypatch, configure, tmp_path):
 
 @contextlib.contextmanager
 def mails(monkeypatch, configure, settings):
-    settings.ADMINS = [("Ada", "ada@acme.example")]
+    settings.ADMINS = ADMINS
 
     def broken(*arguments, **keywords):
         monkeypatch.setattr(mail_tracker, "mail_admins", mail_admins)
@@ -238,7 +240,7 @@ class TestContract:
 class TestConfigured:
     def test_trackers_follow_the_settings_and_the_issue_comes_first(self, configure, settings):
         assert list(trackers.configured()) == ["markdown"]
-        settings.ADMINS = [("Ada", "ada@acme.example")]
+        settings.ADMINS = ADMINS
         configure(
             GITHUB_REPO="acme/shop",
             WEBHOOK_URL="https://hooks.acme.example/",
@@ -299,7 +301,7 @@ class TestWebhook:
 
 class TestMail:
     def test_one_mail_for_a_new_a_regressed_and_a_spiking_bug_and_none_else(self, settings):
-        settings.ADMINS = [("Ada", "ada@acme.example")]
+        settings.ADMINS = ADMINS
         tracker = mail_tracker.MailTracker()
         report = dataclasses.replace(
             REPORT, title="It\r\nBcc: x@evil.example", issue_url="https://x.example/1", file_name="B-012-it.md"

@@ -915,7 +915,7 @@ def run_eagerly(name, number):
     app = Celery("shop", set_as_current=False)
     app.conf.task_always_eager = app.conf.task_eager_propagates = True
 
-    @app.task(name=name)
+    @app.task(name=name, shared=False)
     def task(value):
         return pay_or_refund[name](value)
 
