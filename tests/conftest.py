@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import hypothesis
 import pytest
@@ -12,7 +13,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.test import SimpleTestCase
 
-from error_tracking import error_pages, filing, gate, known, runners, testing
+from error_tracking import context, error_pages, filing, gate, known, runners, testing
 from error_tracking.models import ErrorGroup
 from error_tracking.recorder import store, writer
 from error_tracking.stacktrace import exceptions_from
@@ -68,10 +69,15 @@ def swallowed(_internal_errors):
 def _clean_state(tmp_path, settings):
     """Give every test an empty PLANNING_DIR in a checkout, an empty outbox and memory."""
     settings.BASE_DIR = tmp_path
+    context._current.set(None)  # a request of a test before this one may still be alive, and excluded
     _state.set_default_app(None)  # a test before this one may have had a Celery app
     _state._tls.current_app = None
     (tmp_path / "planning" / ".git").mkdir(parents=True)
     yield
+    for thread in threading.enumerate():
+        if thread.name.startswith("error_tracking."):
+            thread.join(10)  # what it does must not be seen by the next test
+            assert not thread.is_alive(), f"{thread.name} outlives its test"
     testing.outbox.clear()
     known.publish({})
     filing._told.clear()

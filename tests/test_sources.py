@@ -11,7 +11,7 @@ import threading
 
 import pytest
 from django.core.management import call_command
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 
@@ -69,8 +69,17 @@ async def swallows_async(request, number):
     return HttpResponse("fine")
 
 
+def streams(request):
+    def parts():
+        error_tracking.capture_message("half way", level="error")
+        yield b"done"
+
+    return StreamingHttpResponse(parts())
+
+
 urlpatterns = [
     path("reraises/", reraises),
+    path("streams/", streams),
     path("logs/", logs_and_reraises),
     path("swallows/", swallows),
     path("async/<int:number>/", swallows_async),
@@ -90,14 +99,6 @@ def handler():
     log.addHandler(handler)
     yield handler
     log.removeHandler(handler)
-
-
-@pytest.fixture(autouse=True)
-def fresh_unit():
-    """Run each test in a context of its own."""
-    token = context._current.set(None)
-    yield
-    context._current.reset(token)
 
 
 class TestOneErrorIsOneEvent:
@@ -183,6 +184,17 @@ class TestWhatTheHostTells:
         del request
         assert context.current_request() is None
         assert context.current().tags is None
+
+    def test_a_request_that_was_answered_is_not_at_hand(self, client, configure, outbox):
+        """It lives as long as somebody keeps its response, and may be excluded."""
+        configure(EXCLUDE_PATHS=["/nowhere/"])
+        kept = client.get("/nowhere/")
+        assert error_tracking.capture_exception(raised(fail))
+        assert (kept.status_code, [event.route for event in outbox]) == (404, [""])
+
+    def test_a_request_is_at_hand_while_its_body_streams(self, client, outbox):
+        assert b"".join(client.get("/streams/").streaming_content) == b"done"
+        assert [event.route for event in outbox] == ["/streams/"]
 
     def test_limits(self, outbox):
         for number in range(context.TAGS + 1):

@@ -44,6 +44,7 @@ class Unit:
 
     # Of the class: a request that neither fails nor tells anything sets nothing.
     is_begun = False
+    is_over = False
     tags: dict[str, str] | None = None
     user: tuple[str, str] | None = None
     breadcrumbs: deque[tuple[float, str, str, str, Any]] | None = None
@@ -97,9 +98,11 @@ def current() -> Unit:
 
 
 def current_request() -> HttpRequest | None:
-    """Return the request at hand, None outside any."""
+    """Return the request at hand, None outside any: one that was answered may still be alive."""
     found = _current.get()
-    return None if found is None or isinstance(found, Unit) else found()
+    request = None if found is None or isinstance(found, Unit) else found()
+    unit: Unit | None = request.__dict__.get(STATE) if request is not None else None
+    return None if unit is not None and unit.is_over else request
 
 
 def mark(exception: BaseException, event: Event | None = None) -> None:

@@ -37,8 +37,14 @@ class _State(context.Unit):
     # Of the class: a request that does not fail sets nothing.
     is_begun = True
     is_inside = True
+    is_streaming = False
     exception: BaseException | None = None
     unhandled = False
+
+    @property
+    def is_over(self) -> bool:  # type: ignore[override]
+        """Return whether the request was answered, so that what fails now is not of it."""
+        return not self.is_inside and not self.is_streaming
 
 
 class ErrorCaptureMiddleware:
@@ -135,6 +141,7 @@ def _finish(request: HttpRequest, response: HttpResponseBase, state: _State) -> 
     if response.status_code >= FIRST_ERROR_STATUS:
         _replace_page(request, response, event, state)
     if response.streaming and isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
+        state.is_streaming = True
         _watch(request, response)
     return response
 

@@ -108,8 +108,11 @@ class Writer:
         """Wait until everything submitted so far is stored and filed, at most *timeout* seconds; return whether."""
         deadline = time.monotonic() + timeout
         self.start()
-        if self._thread is None:
-            self._aside(timeout, is_flush=True)
+        while self._thread is None:
+            self._aside(max(0.0, deadline - time.monotonic()), is_flush=True)
+            if not self.intake.pending or time.monotonic() > deadline - AGAIN_SECONDS:
+                break
+            time.sleep(AGAIN_SECONDS)  # somebody held SQLite's lock
         with self._wake:
             self._wants_flush, self._is_idle = self._thread is not None, self._thread is None
             self._wake.notify_all()
