@@ -2,7 +2,7 @@
 Runs everything that must hold: lints, types, contracts, migrations, and the suite on each database and Python here.
 
 A service that cannot be reached is skipped and named in the last lines; with
-REQUIRE_SERVICES=1 that is a failure.
+REQUIRE_SERVICES=1 that is a failure. TEST_SEED repeats the order of a run before.
 """
 
 from __future__ import annotations
@@ -65,6 +65,9 @@ def main() -> int:
     oldest = environment.find_interpreter("3.11") or sys.executable
     python = str(environment.ensure(ROOT / ".venv", interpreter=oldest, django="5.2", groups=["test", "lint"]))
     tools = str(Path(python).parent)
+    seed = os.environ.get("TEST_SEED") or str(int(time.time()))
+    print(f"The order of the tests is that of TEST_SEED={seed}.")
+    pytest = ["-m", "pytest", "-q", f"--randomly-seed={seed}"]
     steps: list[tuple[str, list[str], dict[str, str]]] = [
         ("lint", [f"{tools}/ruff", "check"], {}),
         ("format", [f"{tools}/ruff", "format", "--check"], {}),
@@ -75,11 +78,14 @@ def main() -> int:
             [python, "-m", "django", "makemigrations", "--check", "--dry-run", "error_tracking"],
             {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": str(ROOT)},
         ),
-        ("suite, SQLite", [python, "-m", "pytest", "-q", "-rs", "--cov", "--cov-report=term"], {}),
+        ("stories", [python, *pytest, "-m", "integration"], {}),
     ]
-    without_stories = [python, "-m", "pytest", "-q", "-m", "not integration"]
-    others: list[tuple[str, list[str], dict[str, str]]] = [
-        (f"suite, {name}", without_stories, {"TEST_DATABASE": database})
+    without_stories = [*pytest, "-m", "not integration"]
+    suites: list[tuple[str, list[str], dict[str, str]]] = [
+        ("suite, SQLite", [python, *without_stories, "--cov", "--cov-report=term"], {})
+    ]
+    suites += [
+        (f"suite, {name}", [python, *without_stories], {"TEST_DATABASE": database})
         for database, name in DATABASES.items()
         if name not in missing
     ]
@@ -90,11 +96,11 @@ def main() -> int:
             skipped.append(f"{title}: the interpreter was not found")
             continue
         other = environment.ensure(ROOT / f".venv-{version}", interpreter=interpreter, django=django, groups=["test"])
-        others.append((f"suite, {title}", [str(other), *without_stories[1:]], {}))
+        suites.insert(1, (f"suite, {title}", [str(other), *without_stories], {}))
     failed = [title for title, command, extra in steps if run(title, command, extra)]
     with ThreadPoolExecutor(2) as pool:  # without stories there are no servers to disturb
-        failed += filter(None, pool.map(lambda step: run(*step, is_quiet=True), others))
-    steps += others
+        failed += filter(None, pool.map(lambda step: run(*step, is_quiet=True), suites))
+    steps += suites
     print("\n" + "=" * 70)
     for reason in skipped:
         print(f"SKIPPED: {reason}")
