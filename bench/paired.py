@@ -42,10 +42,17 @@ def handlers(others: list[str]) -> dict[str, Any]:
     return found
 
 
+def environ_for(path: str) -> dict[str, Any]:
+    """Return what a server would give the handler: the form for the view that fails, else nothing but the path."""
+    from django.test import RequestFactory  # noqa: PLC0415
+
+    factory = RequestFactory()
+    return (factory.post(path, FORM) if path == "/fail" else factory.get(path)).environ
+
+
 def measure(path: str, rounds: int, made: dict[str, Any]) -> dict[str, float]:
     """Return the medians and what is added by the middleware; the writer rests every few events."""
     from django.core.signals import got_request_exception  # noqa: PLC0415
-    from django.test import RequestFactory  # noqa: PLC0415
 
     import error_tracking  # noqa: PLC0415
     from error_tracking.middleware import remember_exception  # noqa: PLC0415
@@ -53,8 +60,7 @@ def measure(path: str, rounds: int, made: dict[str, Any]) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in made}
     for number in range(rounds):
         for name, handler in made.items():
-            factory = RequestFactory()
-            environ = (factory.get(path) if path == "/fine" else factory.post(path, FORM)).environ
+            environ = environ_for(path)
             got_request_exception.disconnect(dispatch_uid="error_tracking")  # it captures without the middleware too
             if name == "tracked":
                 got_request_exception.connect(remember_exception, dispatch_uid="error_tracking")
@@ -66,6 +72,43 @@ def measure(path: str, rounds: int, made: dict[str, Any]) -> dict[str, float]:
     added = [tracked - plain for plain, tracked in zip(times["plain"], times["tracked"], strict=True)]
     medians = {name: statistics.median(values) for name, values in times.items()}
     return {**medians, "added": statistics.median(added), "ratio": 1 + statistics.median(added) / medians["plain"]}
+
+
+def scrubbing_in(handler: Any, rounds: int) -> float:  # noqa: ANN401  a WSGI handler
+    """Return the median of what a failing request that is stored whole spends in the scrubber."""
+    import error_tracking  # noqa: PLC0415
+    from error_tracking.scrubbing import Scrubber  # noqa: PLC0415
+
+    spent: list[float] = []
+    depth = 0
+
+    def timed(function: Any) -> Any:  # noqa: ANN401  any method
+        def method(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            nonlocal depth
+            depth += 1
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                depth -= 1
+                spent[-1] += 0 if depth else (time.perf_counter() - start) * 1e6
+
+        return method
+
+    public = {name: method for name, method in vars(Scrubber).items() if name[0] != "_" and callable(method)}
+    for name, method in public.items():
+        setattr(Scrubber, name, timed(method))
+    try:
+        for _ in range(rounds):
+            environ = environ_for("/fail")
+            spent.append(0.0)
+            handler(environ, lambda *_: None).close()
+            if len(spent) % REST_EVENTS == 0:
+                error_tracking.flush(30)
+    finally:
+        for name, method in public.items():
+            setattr(Scrubber, name, method)
+    return statistics.median(spent)
 
 
 def main() -> int:
@@ -92,12 +135,15 @@ def main() -> int:
             results[name] = measure("/fine", rounds * 8, made)
         budget.WHOLE_PER_MINUTE = 10**9  # every event whole
         measure("/fail", 40, made)
-        results["failing request, stored whole"] = measure("/fail", rounds, made)
+        whole = results["failing request, stored whole"] = measure("/fail", rounds, made)
+        whole["scrubbing"] = scrubbing_in(made["tracked"], rounds // 2)
         settings.ERROR_TRACKING["EVENTS_PER_MINUTE"] = 1
         conf.get_settings.cache_clear()
         measure("/fail", 40, made)
         results["failing request, repeated"] = measure("/fail", rounds * 2, made)
-        results["404 of a view, repeated"] = measure("/missing", rounds, made)
+        for name, path in {"of a view": "/missing", "that does not resolve": "/none", "of a scanner": "/.env"}.items():
+            measure(path, 40, made)
+            results[f"404 {name}, repeated"] = measure(path, rounds, made)
     print(json.dumps(results, indent=2))
     return 0
 

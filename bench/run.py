@@ -253,6 +253,8 @@ def tables(results: dict[str, Any]) -> str:
     for name, values in results["paired"].items():
         numbers = f"{values['plain']:.1f} | {values['tracked']:.1f} | {values['added']:.1f} | {values['ratio']:.3f}"
         lines.append(f"| {name} | {numbers} | {TARGETS.get(name, '')} |")
+    scrubbing = results["paired"]["failing request, stored whole"]["scrubbing"]
+    lines += ["", f"{scrubbing:.0f} µs of a failing request that is stored whole are scrubbing."]
     for server, variants in results.get("storms", {}).items():
         lines += ["", f"## A storm: {server}, PostgreSQL, every request fails, pages on", ""]
         lines += ["| | requests/s | share of none | counted | memory growth, MB |", "|---|--:|--:|--:|--:|"]
