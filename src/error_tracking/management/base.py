@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -24,9 +25,10 @@ class Command(BaseCommand):
         self.shows_progress = sys.stderr.isatty() and not self.is_json
         return super().execute(*args, **options)
 
-    def write_json(self, result: object) -> None:
-        """Print *result*."""
-        self.stdout.write(json.dumps(result, cls=DjangoJSONEncoder))
+    def answer(self, result: object, lines: Iterable[str] = ()) -> None:
+        """Print *result* for a script, or for a person the *lines* that say the same."""
+        for line in [json.dumps(result, cls=DjangoJSONEncoder)] if self.is_json else lines:
+            self.stdout.write(line)
 
     def progress(self, what: str, count: int) -> None:
         """Show on a terminal how far it is, in the place of what was shown before."""

@@ -8,7 +8,7 @@ import difflib
 import getpass
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -93,32 +93,26 @@ class Command(base.Command):
         if not (options["all"] or options["status"] or options["deleted"]):
             rows = rows.open()
         bugs = list(rows.order_by("-pk")[: options["limit"]])
-        if self.is_json:
-            self.write_json([_facts(bug) for bug in bugs])
-            return
         table = [[_word(getattr(bug, name)) for name in COLUMNS] for bug in bugs]
-        self._write_table([["bug", "severity", "status", "seen", "last", "title"], *table] if table else [])
+        lines = self._table([["bug", "severity", "status", "seen", "last", "title"], *table]) if bugs else ["No bugs."]
         count = rows.count()
-        if count > len(bugs):
-            self.stdout.write(f"{len(bugs)} of {count}: --limit {count} shows all.")
-        elif not bugs:
-            self.stdout.write("No bugs.")
+        more = [f"{len(bugs)} of {count}: --limit {count} shows all."] if count > len(bugs) else []
+        self.answer([_facts(bug) for bug in bugs], [*lines, *more])
 
     def _show(self, bugs: Iterable[KnownBug]) -> None:
         details = [_details(bug) for bug in bugs]
-        if self.is_json:
-            self.write_json(details)
-            return
-        for known in details:
-            self.stdout.write(self.style.MIGRATE_HEADING(_word(f"{known.pop('bug_id')} {known.pop('title')}")))
-            tables = {name: known.pop(name) for name in ("groups", "filings", "history")}
-            description = known.pop("description")
-            self._write_table([["", name.replace("_", " "), _word(value)] for name, value in known.items() if value])
-            if description:
-                self.stdout.write(clean_text(description, 4_000))
-            for name, rows in tables.items():
-                self.stdout.write(self.style.MIGRATE_LABEL(name.capitalize()))
-                self._write_table([["", *map(_word, row.values())] for row in rows])
+        self.answer(details, (line for known in details for line in self._page(dict(known))))
+
+    def _page(self, known: dict[str, Any]) -> Iterator[str]:
+        yield self.style.MIGRATE_HEADING(_word(f"{known.pop('bug_id')} {known.pop('title')}"))
+        tables = {name: known.pop(name) for name in ("groups", "filings", "history")}
+        description = known.pop("description")
+        yield from self._table([["", name.replace("_", " "), _word(value)] for name, value in known.items() if value])
+        if description:
+            yield clean_text(description, 4_000)
+        for name, rows in tables.items():
+            yield self.style.MIGRATE_LABEL(name.capitalize())
+            yield from self._table([["", *map(_word, row.values())] for row in rows])
 
     def _change(self, action: str, bugs: list[KnownBug], options: dict[str, Any]) -> None:
         rows = KnownBug.objects.filter(pk__in=[bug.pk for bug in bugs])
@@ -138,13 +132,8 @@ class Command(base.Command):
         for bug in bugs:
             bug.refresh_from_db()
         unchanged = {bug.bug_id: _why_unchanged(bug, action) for bug in bugs if bug.pk not in keys}
-        if self.is_json:
-            self.write_json({"changed": [bug.bug_id for bug in bugs if bug.pk in keys], "unchanged": unchanged})
-            return
-        for bug in bugs:
-            into = f" and part of {bug.merged_into.bug_id}" if bug.merged_into else ""
-            text = unchanged.get(bug.bug_id) or f"{bug.bug_id} is {bug.get_status_display()}{into} now."
-            self.stdout.write(text)
+        lines = [unchanged.get(bug.bug_id) or _state(bug) for bug in bugs]
+        self.answer({"changed": [bug.bug_id for bug in bugs if bug.pk in keys], "unchanged": unchanged}, lines)
 
     def _file(self, bugs: list[KnownBug]) -> None:
         here = conf.get_settings().environment
@@ -155,20 +144,18 @@ class Command(base.Command):
             filing.request(bug, is_retry=True)
             BugCreationService().file(bug.pk)
         rows = [row for bug in bugs for row in bug.filings.order_by("tracker")]
-        if self.is_json:
-            self.write_json([{"bug_id": row.bug.bug_id, **_filing(row)} for row in rows])
-        else:
-            self._write_table([[row.bug.bug_id, *_filing(row).values()] for row in rows])
+        result = [{"bug_id": row.bug.bug_id, **_filing(row)} for row in rows]
+        self.answer(result, self._table([[*row.values()] for row in result]))
         if any(row.attempts and row.state in {Filing.State.FAILED, Filing.State.PENDING} for row in rows):
             raise CommandError("Not all could be filed.")
 
-    def _write_table(self, rows: list[list[str]]) -> None:
-        """Write *rows* in columns; the last one is cut where a terminal ends."""
+    def _table(self, rows: list[list[str]]) -> Iterator[str]:
+        """Yield *rows* in columns; the last one is cut where a terminal ends."""
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         end = shutil.get_terminal_size().columns if self.stdout.isatty() else None
         for row in rows:
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            self.stdout.write(line if end is None or len(line) <= end else f"{line[: end - 1]}…")
+            yield line if end is None or len(line) <= end else f"{line[: end - 1]}…"
 
 
 def find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]:
@@ -196,6 +183,11 @@ def find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]:
     if problems:
         raise CommandError("\n".join(problems))
     return list(found.values())
+
+
+def _state(bug: KnownBug) -> str:
+    into = f" and part of {bug.merged_into.bug_id}" if bug.merged_into else ""
+    return f"{bug.bug_id} is {bug.get_status_display()}{into} now."
 
 
 def _why_unchanged(bug: KnownBug, action: str) -> str:

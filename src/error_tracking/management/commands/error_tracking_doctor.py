@@ -32,7 +32,6 @@ class Command(base.Command):
                 self.stdout.write(f"{state}  {finding.step:12}  {finding.found}{advice}")
                 self.stdout.flush()
         failed = [finding.step for finding in findings if finding.state == FAIL]
-        if self.is_json:
-            self.write_json({"is_ok": not failed, "steps": [dataclasses.asdict(each) for each in findings]})
+        self.answer({"is_ok": not failed, "steps": [dataclasses.asdict(each) for each in findings]})
         if failed:
             raise CommandError(f"Failed: {', '.join(failed)}.")

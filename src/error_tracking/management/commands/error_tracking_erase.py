@@ -49,18 +49,15 @@ class Command(base.Command):
                 export=(lambda row: print(json.dumps(row, default=str), file=export)) if export else None,
                 on_progress=self.progress,
             ).run()
-        if self.is_json:
-            self.write_json({**dataclasses.asdict(report), "journals": left, "dry_run": options["dry_run"]})
-            return
         verb = "Would erase" if options["dry_run"] else "Erased"
         logs = f"{report.logs} error logs"
-        self.stdout.write(f"{verb}: {logs}, {report.rows} other rows, {report.clients} client hashes.")
-        if path:
-            self.stdout.write(f"Exported to {Path(path).resolve()}.")
-        for place in report.beyond:
-            self.stdout.write(f"Not reached from here, look yourself: {place}")
-        for name in left:
-            self.stdout.write(f"Still in use, run again when its process has ended: {name}")
+        lines = [
+            f"{verb}: {logs}, {report.rows} other rows, {report.clients} client hashes.",
+            *([f"Exported to {Path(path).resolve()}."] if path else []),
+            *(f"Not reached from here, look yourself: {place}" for place in report.beyond),
+            *(f"Still in use, run again when its process has ended: {name}" for name in left),
+        ]
+        self.answer({**dataclasses.asdict(report), "journals": left, "dry_run": options["dry_run"]}, lines)
 
     def _tell_waiting(self, count: int) -> None:
         self.stderr.write(f"Waiting for {count} processes of this machine to begin new journals ...")

@@ -30,12 +30,10 @@ class Command(base.Command):
         """Prune and say what went."""
         days = options["days"]
         done = retention.Pruner(days=days, is_dry=options["dry_run"], on_progress=self.progress).run()
-        if self.is_json:
-            self.write_json({**dataclasses.asdict(done), "dry_run": options["dry_run"]})
-            return
         verb = "Would delete" if options["dry_run"] else "Deleted"
         kept = days or conf.get_settings().RETENTION_DAYS
-        self.stdout.write(
+        text = (
             f"{verb} {done.logs} error logs older than {kept} days or beyond {retention.LOGS_PER_GROUP} of a group, "
             f"the request data of {done.reduced} and {done.clients} client hashes."
         )
+        self.answer({**dataclasses.asdict(done), "dry_run": options["dry_run"]}, [text])

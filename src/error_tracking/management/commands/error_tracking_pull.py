@@ -121,7 +121,7 @@ class Command(base.Command):
 
     def _tell(self) -> None:
         if self.is_json:
-            self.write_json({"dry_run": self.is_dry, "bugs": self.done, "refused": self.refused})
+            self.answer({"dry_run": self.is_dry, "bugs": self.done, "refused": self.refused})
         else:
             for row in self.done:
                 self.stdout.write(f"{row['change']:10} {row['file']}  #{row['issue']} {row['status']}")

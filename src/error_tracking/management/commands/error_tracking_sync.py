@@ -38,23 +38,9 @@ class Command(base.Command):
                 unread.append(f"the issues could not be read: {error}")
         result = {**_result(started, last), "followed": followed, "has_more": has_more}
         result["failed"] += unread
-        if self.is_json:
-            self.write_json(result)
-        else:
-            self._tell(result)
+        self.answer(result, _lines(result))
         if result["failed"]:
             raise CommandError(f"{len(result['failed'])} failed in this round.")
-
-    def _tell(self, result: dict[str, Any]) -> None:
-        for name, value in result.items():
-            if isinstance(value, list) and value:
-                self.stdout.write("\n  ".join([f"{name.capitalize()}: {len(value)}", *value]))
-            elif value and name != "has_more":
-                self.stdout.write(f"{name.capitalize()}: {value}")
-        if not any(result.values()):
-            self.stdout.write("Nothing to do.")
-        if result["has_more"]:
-            self.stdout.write("Some errors are held for a few seconds: run it again then.")
 
     @contextlib.contextmanager
     def _logged(self) -> Iterator[None]:
@@ -69,6 +55,18 @@ class Command(base.Command):
         finally:
             logger.removeHandler(handler)
             logger.setLevel(level)
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    for name, value in result.items():
+        if isinstance(value, list) and value:
+            yield "\n  ".join([f"{name.capitalize()}: {len(value)}", *value])
+        elif value and name != "has_more":
+            yield f"{name.capitalize()}: {value}"
+    if not any(result.values()):
+        yield "Nothing to do."
+    if result["has_more"]:
+        yield "Some errors are held for a few seconds: run it again then."
 
 
 def _result(started: dt.datetime, last: int) -> dict[str, Any]:
