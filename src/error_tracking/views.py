@@ -51,7 +51,7 @@ def _numbers(request: HttpRequest) -> dashboard.Dashboard:
 
 def _bar(bucket: dashboard.Bucket, period: str) -> charts.Bar:
     is_hourly = period == "24h"
-    label = formats.time_format(bucket.start, "H:i") if is_hourly else formats.date_format(bucket.start, "j.n.")
+    label = formats.time_format(bucket.start, "H:i") if is_hourly else formats.date_format(bucket.start, "j M")
     when = formats.date_format(bucket.start, "SHORT_DATETIME_FORMAT" if is_hourly else "SHORT_DATE_FORMAT")
     count = ngettext("%(count)s error", "%(count)s errors", bucket.total) % {"count": bucket.total}
     return charts.Bar(label, f"{when}: {count}", bucket.counts)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -80,9 +80,9 @@ class ErrorLogAdmin(ReadOnlyAdmin):
         exact = queryset.filter(Q(reference=term) | Q(fingerprint=term))
         if term and exact.exists():
             return exact, False
-        keys = ErrorLog.objects.order_by("-pk").values_list("pk", flat=True)
-        for edge in keys[SEARCHED_LOGS : SEARCHED_LOGS + 1] if term else ():
-            queryset = queryset.filter(pk__gt=edge)
+        if term:
+            latest = ErrorLog.objects.aggregate(pk=Max("pk"))["pk"] or 0
+            queryset = queryset.filter(pk__gt=latest - SEARCHED_LOGS)
         return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description=_("URL"))
