@@ -120,17 +120,14 @@ class Command(base.Command):
         self.refused.append({"issue": number, "bug": bug_id, "reason": clean_line(reason, 300)})
 
     def _tell(self) -> None:
-        if self.is_json:
-            self.answer({"dry_run": self.is_dry, "bugs": self.done, "refused": self.refused})
-        else:
-            for row in self.done:
-                self.stdout.write(f"{row['change']:10} {row['file']}  #{row['issue']} {row['status']}")
-            for row in self.refused:
-                self.stderr.write(f"refused    {row['bug']} #{row['issue']}: {row['reason']}")
-            if self.checkout.problem:
-                self.stderr.write(f"Without commits, git says: {clean_line(self.checkout.problem, 300)}")
-            verb = "Would write" if self.is_dry else "Wrote"
-            changed = sum(row["change"] != "unchanged" for row in self.done)
-            self.stdout.write(f"{verb} {changed} of {len(self.done)} files; {len(self.refused)} refused.")
+        for row in self.refused:
+            self.stderr.write(f"refused    {row['bug']} #{row['issue']}: {row['reason']}")
+        if self.checkout.problem:
+            self.stderr.write(f"Without commits, git says: {clean_line(self.checkout.problem, 300)}")
+        verb = "Would write" if self.is_dry else "Wrote"
+        changed = sum(row["change"] != "unchanged" for row in self.done)
+        lines = [f"{row['change']:10} {row['file']}  #{row['issue']} {row['status']}" for row in self.done]
+        lines.append(f"{verb} {changed} of {len(self.done)} files; {len(self.refused)} refused.")
+        self.answer({"dry_run": self.is_dry, "bugs": self.done, "refused": self.refused}, lines)
         if self.refused:
             raise CommandError(f"{len(self.refused)} of the bugs were refused.")
