@@ -332,6 +332,15 @@ def test_button_on_the_page_of_a_bug_saves_acts_and_stays(admin_client, immediat
     assert KnownBug.objects.exists()
 
 
+def test_return_in_a_field_saves_and_does_nothing_else(admin_client, immediate):
+    """A browser presses the form's first button."""
+    record()
+    text = admin_client.get(url("knownbug", "change", KnownBug.objects.get().pk)).text
+    ours = re.findall(r'<(?:input type="submit"|button)[^>]* (?:form="knownbug_form"[^>]*)? ?name="(\w+)"', text)
+    assert ours[0] == "_save"
+    assert "_act" in ours
+
+
 def test_button_needs_the_permission_of_its_action(client, immediate, configure):
     """FAULTS A05."""
     record()
@@ -361,6 +370,7 @@ def test_page_of_a_bug_shows_the_latest_and_sends_nothing_of_it_along(admin_clie
     assert f"note-{LISTED + 4}." in text
     assert "note-4." not in text
     assert text.count(">group-") == LISTED
+    assert text.count(f"{url('errorlog')}?group__id__exact=") == LISTED
     assert text.count("<input") < 20  # Django reads 1,000 fields at most
     everything = f"{url('errorgroup')}?bug__id__exact={bug.pk}"
     assert everything in text
