@@ -416,6 +416,12 @@ def filters(page):
     return page.context["cl"].filter_specs
 
 
+def test_error_logs_are_offered_to_be_sorted_by_an_index_only(admin_client, immediate):
+    record()
+    text = admin_client.get(url("errorlog")).text
+    assert set(re.findall(r'<th scope="col" class="sortable column-(\w+)', text)) == {"created", "status_code"}
+
+
 def test_text_is_searched_in_the_latest_error_logs_only(admin_client, immediate, monkeypatch):
     monkeypatch.setattr(logs, "SEARCHED_LOGS", 1)
     first, second = record(user_label="ann"), record(user_label="ann")

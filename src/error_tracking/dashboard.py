@@ -85,9 +85,8 @@ class Dashboard:
 
     def as_json(self) -> dict[str, Any]:
         """Return the numbers as plain data for a script."""
-        names = ("period", "environment", "total", "by_kind", "open_bugs")
         return {
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in ("period", "environment", "total", "by_kind", "open_bugs")},
             "open_bugs_by_severity": self.by_severity,
             "buckets": [{"start": bucket.start.isoformat(), "counts": bucket.counts} for bucket in self.buckets],
             "top_groups": [

@@ -51,6 +51,7 @@ class ErrorLogAdmin(ReadOnlyAdmin):
         "Reference from an error page or fingerprint; or route, exception or user name among the latest 20,000"
     )
     list_select_related = ("group__bug",)
+    sortable_by = ("created", "status_code")  # by their indexes
     actions = ("create_bug",)
     fieldsets = (
         (None, {"fields": ("created", "reference", "error_type", "status_code", "occurrences", "group", "bug_link")}),
