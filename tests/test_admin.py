@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core import checks
 from django.urls import reverse
+from django.utils import timezone
 
 from error_tracking import recorder
-from error_tracking.admin import link_to
+from error_tracking.admin import link_to, logs
+from error_tracking.admin.bugs import LISTED
 from error_tracking.filing import BugCreationService
 from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
 from tests.factories import make_event
@@ -30,6 +34,14 @@ def staff(client, *permissions):
 def act(client, model, action, *rows, **data):
     data = {"action": action, "_selected_action": [row.pk for row in rows], **data}
     return client.post(url(model), data, follow=True)
+
+
+def save(client, *page, **values):
+    """Send the form of a bug as people do: what it has, with *values* instead."""
+    address = url("knownbug", *page)
+    form = client.get(address).context["adminform"].form
+    data = {name: form[name].value() for name in form.fields}
+    return client.post(address, {name: value for name, value in {**data, **values}.items() if value is not None})
 
 
 @pytest.fixture
@@ -223,19 +235,8 @@ def test_deleting_many_is_soft(admin_client, immediate):
 def test_people_can_edit_words_but_not_counts(admin_client, immediate):
     record()
     bug = KnownBug.objects.get()
-    page = admin_client.get(url("knownbug", "change", bug.pk))
-    data = {
-        "title": "A better title",
-        "severity": "critical",
-        "description": "",
-        "public_message": "We are on it",
-        "assignee": "",
-        "status": "resolved",
-        "occurrence_count": "99",
-    }
-    for formset in page.context["inline_admin_formsets"]:
-        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    admin_client.post(url("knownbug", "change", bug.pk), data)
+    words = {"title": "A better title", "severity": "critical", "public_message": "We are on it"}
+    save(admin_client, "change", bug.pk, **words, status="resolved", occurrence_count="99")
     bug.refresh_from_db()
     assert (bug.title, bug.severity, bug.public_message) == ("A better title", "critical", "We are on it")
     assert (bug.status, bug.occurrence_count) == ("open", 1)
@@ -244,11 +245,7 @@ def test_people_can_edit_words_but_not_counts(admin_client, immediate):
 def test_edit_is_kept_in_the_history_and_a_severity_set_by_hand_stays(admin_client, immediate):
     record()
     bug = KnownBug.objects.get()
-    page = admin_client.get(url("knownbug", "change", bug.pk))
-    data = {"title": bug.title, "severity": "low", "description": "", "public_message": "", "assignee": ""}
-    for formset in page.context["inline_admin_formsets"]:
-        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    admin_client.post(url("knownbug", "change", bug.pk), data)
+    save(admin_client, "change", bug.pk, severity="low")
     bug.refresh_from_db()
     line = bug.activities.get(verb="edited")
     assert (line.by, line.text, bug.has_manual_severity) == ("admin", "severity", True)
@@ -270,13 +267,10 @@ def test_selected_bugs_are_merged_into_the_oldest(admin_client, immediate):
     assert "B-001 is resolved" in act(admin_client, "knownbug", "merge", third, first).text
 
 
-def test_bug_made_by_hand_is_filed_and_says_who_made_it(admin_client, immediate):
-    page = admin_client.get(url("knownbug", "add"))
-    data = {"title": "Slow list", "severity": "low", "description": "", "public_message": "", "assignee": ""}
-    for formset in page.context["inline_admin_formsets"]:
-        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    admin_client.post(url("knownbug", "add"), data)
+def test_bug_made_by_hand_is_filed_like_any_other_and_says_who_made_it(admin_client, immediate):
+    save(admin_client, "add", title="Typo", severity="low")
     bug = KnownBug.objects.get()
+    assert (bug.bug_id, bug.file_name) == ("B-001", "B-001-typo.md")
     assert bug.activities.get(verb="created").by == "admin"
     assert [(row.tracker, row.state) for row in bug.filings.all()] == [("markdown", "filed")]
 
@@ -284,30 +278,178 @@ def test_bug_made_by_hand_is_filed_and_says_who_made_it(admin_client, immediate)
 def test_count_that_arrives_while_a_bug_is_edited_is_kept(admin_client, immediate, monkeypatch):
     record()
     bug = KnownBug.objects.get()
-    page = admin_client.get(url("knownbug", "change", bug.pk))
-    data = {"title": "Edited", "severity": "high", "description": "", "public_message": "", "assignee": ""}
-    for formset in page.context["inline_admin_formsets"]:
-        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    save = KnownBug.save
+    saved = KnownBug.save
 
     def counted_meanwhile(self, *args, **kwargs):
         KnownBug.objects.filter(pk=self.pk).update(occurrence_count=8, status="muted")
-        save(self, *args, **kwargs)
+        saved(self, *args, **kwargs)
 
     monkeypatch.setattr(KnownBug, "save", counted_meanwhile)
-    admin_client.post(url("knownbug", "change", bug.pk), data)
+    save(admin_client, "change", bug.pk, title="Edited")
     bug.refresh_from_db()
     assert (bug.title, bug.occurrence_count, bug.status) == ("Edited", 8, "muted")
 
 
-def test_bug_added_by_hand_is_filed_like_any_other(admin_client, immediate):
-    page = admin_client.get(url("knownbug", "add"))
-    data = {"title": "Typo", "severity": "low", "description": "", "public_message": "", "assignee": ""}
-    for formset in page.context["inline_admin_formsets"]:
-        data |= {f"{formset.formset.prefix}-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    admin_client.post(url("knownbug", "add"), data)
+def buttons(client, bug):
+    return re.findall(r'name="_act" value="(\w+)"', client.get(url("knownbug", "change", bug.pk)).text)
+
+
+@pytest.mark.parametrize(
+    ("status", "offered"),
+    [
+        ("open", {"mark_resolved", "start", "mute"}),
+        ("in_progress", {"mark_resolved", "mute"}),
+        ("muted", {"mark_resolved", "reopen"}),
+        ("resolved", {"reopen"}),
+    ],
+)
+def test_page_of_a_bug_offers_what_would_change_it(admin_client, immediate, configure, status, offered):
+    record()
+    KnownBug.objects.update(status=status)
     bug = KnownBug.objects.get()
-    assert (bug.bug_id, bug.file_name) == ("B-001", "B-001-typo.md")
+    assert set(buttons(admin_client, bug)) == offered
+    configure(GITHUB_REPO="acme/shop")
+    assert set(buttons(admin_client, bug)) == {*offered, "create_github_issue"}
+    bug.delete()
+    assert buttons(admin_client, bug) == ["restore"]
+
+
+def test_button_on_the_page_of_a_bug_saves_acts_and_stays(admin_client, immediate):
+    record()
+    bug = KnownBug.objects.get()
+    response = save(admin_client, "change", bug.pk, title="Edited", _act="mark_resolved")
+    assert response.url == url("knownbug", "change", bug.pk)
+    bug.refresh_from_db()
+    assert (bug.title, bug.status) == ("Edited", "resolved")
+    assert bug.activities.get(verb="resolved").by == "admin"
+    save(admin_client, "change", bug.pk, _act="start")
+    save(admin_client, "change", bug.pk, _act="reopen")
+    save(admin_client, "change", bug.pk, _act="start")
+    bug.refresh_from_db()
+    assert bug.status == "in_progress"
+    for name in ("no_such", "delete_selected"):
+        assert save(admin_client, "change", bug.pk, _act=name, post="yes").url == url("knownbug")
+    assert KnownBug.objects.exists()
+
+
+def test_return_in_a_field_saves_and_does_nothing_else(admin_client, immediate):
+    """A browser presses the form's first button."""
+    record()
+    text = admin_client.get(url("knownbug", "change", KnownBug.objects.get().pk)).text
+    ours = re.findall(r'<(?:input type="submit"|button)[^>]* (?:form="knownbug_form"[^>]*)? ?name="(\w+)"', text)
+    assert ours[0] == "_save"
+    assert "_act" in ours
+
+
+def test_button_needs_the_permission_of_its_action(client, immediate, configure):
+    """FAULTS A05."""
+    record()
+    bug = KnownBug.objects.get()
+    configure(GITHUB_REPO="acme/shop")
+    assert buttons(staff(client, "view_knownbug"), bug) == []
+    User.objects.get().user_permissions.set(Permission.objects.filter(codename="change_knownbug"))
+    assert "create_github_issue" not in buttons(client, bug)
+    save(client, "change", bug.pk, _act="create_github_issue")
+    assert not Filing.objects.filter(tracker="github").exists()
+
+
+def test_page_of_a_bug_shows_the_latest_and_sends_nothing_of_it_along(admin_client, immediate):
+    record()
+    bug = KnownBug.objects.get()
+    for number in range(LISTED + 5):
+        KnownBug.objects.filter(pk=bug.pk).note("note", text=f"note-{number}.")
+        ErrorGroup.objects.create(
+            fingerprint=f"{number:032d}",
+            title=f"group-{number}.",
+            error_type="exception",
+            bug=bug,
+            first_seen=timezone.now(),
+            last_seen=timezone.now(),
+        )
+    text = admin_client.get(url("knownbug", "change", bug.pk)).text
+    assert f"note-{LISTED + 4}." in text
+    assert "note-4." not in text
+    assert text.count(">group-") == LISTED
+    assert text.count(f"{url('errorlog')}?group__id__exact=") == LISTED
+    assert text.count("<input") < 20  # Django reads 1,000 fields at most
+    everything = f"{url('errorgroup')}?bug__id__exact={bug.pk}"
+    assert everything in text
+    assert admin_client.get(everything).context["cl"].result_count == LISTED + 6
+
+
+def test_new_bug_is_asked_for_what_people_know(admin_client, immediate):
+    form = admin_client.get(url("knownbug", "add")).context["adminform"]
+    shown = {name for _, part in form.fieldsets for name in part["fields"]}
+    assert shown == {"title", "severity", "description", "public_message", "assignee"}
+
+
+def test_regression_is_dated_in_the_list_and_nothing_else_is(admin_client, immediate):
+    record()
+    record(fingerprint="2" * 32)
+    KnownBug.objects.filter(number=1).update(regressed_at=timezone.now())
+    cells = re.findall(r'<td class="field-came_back[^"]*">([^<]*)<', admin_client.get(url("knownbug")).text)
+    assert [bool(cell.strip("\xa0 ")) for cell in cells] == [False, True]
+
+
+def test_bugs_that_are_not_filed_can_be_found(admin_client, immediate):
+    record()
+    record(fingerprint="2" * 32)
+    Filing.objects.filter(bug__number=1).update(state="failed", reason="no room")
+    page = admin_client.get(url("knownbug"), {"filings__state__exact": "failed"})
+    assert [bug.bug_id for bug in page.context["cl"].result_list] == ["B-001"]
+
+
+def test_filters_of_error_logs_do_not_read_the_error_logs(admin_client, immediate, django_assert_max_num_queries):
+    record()
+    record(fingerprint="2" * 32, error_type="message", status_code=0, environment="staging")
+    with django_assert_max_num_queries(18) as queries:
+        page = admin_client.get(url("errorlog"))
+    assert not any("DISTINCT" in query["sql"] and ErrorLog._meta.db_table in query["sql"] for query in queries)
+    choices = {each.title: [choice["display"] for choice in each.choices(page.context["cl"])] for each in filters(page)}
+    assert choices["status code"] == ["All", "500", "-"]
+    assert choices["environment"] == ["All", "production", "staging"]
+    for values in ({"status_code": "500"}, {"environment": "production"}, {"status_code__isnull": "False"}):
+        assert admin_client.get(url("errorlog"), values).context["cl"].result_count == 1
+
+
+def filters(page):
+    return page.context["cl"].filter_specs
+
+
+def test_error_logs_are_offered_to_be_sorted_by_an_index_only(admin_client, immediate):
+    record()
+    text = admin_client.get(url("errorlog")).text
+    assert set(re.findall(r'<th scope="col" class="sortable column-(\w+)', text)) == {"created", "status_code"}
+
+
+def test_text_is_searched_in_the_latest_error_logs_only(admin_client, immediate, monkeypatch):
+    monkeypatch.setattr(logs, "SEARCHED_LOGS", 1)
+    first, second = record(user_label="ann"), record(user_label="ann")
+    found = admin_client.get(url("errorlog"), {"q": "ann"}).context["cl"].result_list
+    assert [log.pk for log in found] == [second.pk]
+    for term in (first.reference.upper(), first.fingerprint):
+        assert first in admin_client.get(url("errorlog"), {"q": term}).context["cl"].result_list
+
+
+def test_group_says_its_kind_in_words_and_leads_to_its_error_logs(admin_client, held):
+    log = record(error_type="http_5xx", status_code=503)
+    record(fingerprint="2" * 32)
+    page = admin_client.get(url("errorgroup"))
+    assert '<td class="field-kind">server error</td>' in page.text
+    [kinds] = [each for each in filters(page) if each.title == "kind"]
+    assert [choice["display"] for choice in kinds.choices(page.context["cl"])] == ["All", "exception", "server error"]
+    assert admin_client.get(url("errorgroup"), {"error_type": "http_5xx"}).context["cl"].result_count == 1
+    text = admin_client.get(url("errorgroup", "change", log.group_id)).text
+    [address] = re.findall(r'href="([^"]+group__id__exact=[^"]+)"', text)
+    assert list(admin_client.get(address).context["cl"].result_list) == [log]
+
+
+@pytest.mark.parametrize("model", ["errorlog", "knownbug", "errorgroup"])
+def test_empty_list_says_what_that_means(admin_client, immediate, model):
+    assert "Nothing has failed yet" in admin_client.get(url(model)).text
+    record()
+    assert "Nothing has failed yet" not in admin_client.get(url(model)).text
+    assert "Nothing fits this search" in admin_client.get(url(model), {"q": "no-such-thing"}).text
 
 
 def test_user_is_shown_without_being_read(admin_client, immediate):

@@ -29,6 +29,22 @@ def test_empty_dashboard_says_so(immediate):
     assert len(numbers.buckets) == 24
 
 
+def test_dashboard_is_not_empty_when_something_failed_before_the_period(immediate, configure):
+    configure(AUTO_CREATE_BUGS=False)
+    record(24 * 40)
+    numbers = dashboard.look(now=NOW)
+    assert (numbers.is_empty, numbers.total) == (False, 0)
+
+
+def test_what_is_not_filed_is_told_once_for_each_reason(immediate):
+    for number in range(3):
+        recorder.submit(make_event(fingerprint=f"{number:032d}"))
+    Filing.objects.update(state="paused", reason="20 bugs were filed in this hour")
+    assert dashboard.look().unfiled == [("paused", "markdown", "20 bugs were filed in this hour", 3)]
+    Filing.objects.update(state="pending", reason="")
+    assert dashboard.look().unfiled == []
+
+
 def test_totals_are_those_of_the_period(immediate):
     record(1)
     record(30)
@@ -83,7 +99,7 @@ def test_new_bugs_regressions_unfiled_and_held_back_are_listed(immediate):
     Filing.objects.update(state="failed", reason="the folder is read-only")
     numbers = dashboard.look()
     assert [each.bug_id for each in numbers.new_bugs] == [each.bug_id for each in numbers.regressions] == ["B-001"]
-    assert [filing.reason for filing in numbers.unfiled] == ["the folder is read-only"]
+    assert numbers.unfiled == [("failed", "markdown", "the folder is read-only", 1)]
     assert [group.title for group in numbers.held_back] == ["HTTP 404"]
     assert numbers.by_severity["high"] == numbers.open_bugs == 1
     assert json.dumps(numbers.as_json())
@@ -110,6 +126,7 @@ def test_chart_is_well_formed_and_escaped():
     svg = charts.bar_chart(bars, title='Errors "now"', description="3 in all")
     root = ET.fromstring(svg)
     assert len(root.findall(".//rect")) == 2
+    assert root.find("text").text == "3", "the highest bar says how high it is"
     assert root.find(".//title").text == "2 < 3 & 'x'"
     heights = [float(rectangle.get("height")) for rectangle in root.iter("rect")]
     assert heights[0] == pytest.approx(2 * heights[1], abs=0.2)
@@ -122,7 +139,7 @@ def test_chart_without_bars_is_empty():
 def test_chart_has_few_labels():
     bars = [charts.Bar(str(number), "", {"exception": number}) for number in range(30)]
     svg = charts.bar_chart(bars, title="x", description="y")
-    assert svg.count("<text") <= charts.MAX_LABELS
+    assert svg.count('text-anchor="middle"') <= charts.MAX_LABELS
 
 
 @pytest.mark.urls("tests.admin_urls")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
@@ -50,6 +51,13 @@ def test_known_bug_is_told_without_its_number(outbox):
     assert "We are on it until 5 pm" in text
     assert outbox[-1].reference in text
     assert "B-012" not in text
+
+
+def test_public_message_stays_on_the_page_in_any_script_and_however_long_its_words(outbox):
+    make_known(outbox, public_message="https://status.example/" + "x" * 200)
+    text = get().text
+    assert '<p class="note" dir="auto">' in text
+    assert re.search(r"^main \{[^}]*min-width: 0;[^}]*overflow-wrap: anywhere;", text, re.MULTILINE)
 
 
 def test_bug_id_is_shown_by_setting(outbox, configure):

@@ -123,3 +123,24 @@ def test_deleting_a_user_works_and_the_evidence_stays(site):
     assert found[:2] == ["True", "ann"]
     assert found[2:8] == ["200"] * 6
     assert found[-1] == "None"
+
+
+def test_assignee_is_found_where_the_users_are(tmp_path):
+    printed = run(
+        tmp_path,
+        """
+        call_command("migrate", verbosity=0)
+        call_command("migrate", database="errors", verbosity=0)
+        from django.contrib.auth.models import Permission, User
+        from error_tracking.models import KnownBug
+        ada = User.objects.create_user("ada", is_staff=True)
+        ada.user_permissions.set(Permission.objects.filter(codename="view_knownbug"))
+        bug = KnownBug.objects.create(title="It broke", assignee_id=ada.pk)
+        print(KnownBug.objects.get().assignee)
+        client = Client()
+        client.force_login(ada)
+        page = client.get(f"/admin/error_tracking/knownbug/{bug.pk}/change/")
+        print(page.status_code, "ada" in page.text.partition("Assignee")[2])
+        """,
+    )
+    assert printed == ["ada", "200", "True"]

@@ -224,7 +224,10 @@ class TestExport:
         assert json.loads(self.export(bug.bug_id, "--json"))["uuid"] == str(bug.uuid)
 
     def test_unknown_bug_names_near_ones(self, bug):
-        with pytest.raises(CommandError, match=f"Did you mean {bug.bug_id}"):
-            self.export("B-1")
-        with pytest.raises(CommandError, match=r"no bug 'zzz'\.$"):
+        with pytest.raises(CommandError, match=f"There is no bug B-010: near it are {bug.bug_id}"):
+            self.export("B-10")
+        with pytest.raises(CommandError, match=r"no bug zzz: 'error_tracking_bugs list --all' lists them\.$"):
             self.export("zzz")
+
+    def test_bug_is_named_as_in_the_other_commands(self, bug):
+        assert self.export("1") == self.export("b-1") == self.export(bug.bug_id)

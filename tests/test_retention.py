@@ -84,6 +84,23 @@ class TestPrune:
             stored(days=days, fingerprint="a" * 32)
         assert retention.Pruner().run().logs == 2
 
+    def test_dry_run_counts_what_a_real_one_deletes(self, monkeypatch):
+        monkeypatch.setattr(retention, "LOGS_PER_GROUP", 4)
+        monkeypatch.setattr(retention, "BATCH_ROWS", 2)
+        for days in (300, 200, 100, *range(20, 8, -1)):
+            stored(days=days)
+        dry = retention.Pruner(is_dry=True).run()
+        assert (dry.logs, ErrorLog.objects.count()) == (10, 15)
+        assert retention.Pruner().run().logs == 10
+
+    def test_groups_that_keep_their_two_cost_nothing_each(self, django_assert_num_queries):
+        for letter in "0123456789":
+            stored(days=300, fingerprint=letter * 32)
+            stored(days=200, fingerprint=letter * 32)
+        retention.Pruner().run()
+        with django_assert_num_queries(4):
+            retention.Pruner().run()
+
     def test_request_data_goes_after_30_days_and_where_it_failed_stays(self):
         frame = {"module": "shop", "function": "pay", "lineno": 1, "vars": {"basket": "ann's"}}
         personal = {"request": {"body": {"a": 1}}, "context": {"tags": {"x": 1}}, "ip_address": "10.0.0.0"}
@@ -132,7 +149,7 @@ class TestPrune:
         assert ErrorLog.objects.count() == 3
         assert "Deleted 1 error logs older than 10 days" in run("error_tracking_prune")
         assert json.loads(run("error_tracking_prune", "--days", "15", "--json"))["logs"] == 0
-        with pytest.raises(CommandError, match="--days must be at least 1"):
+        with pytest.raises(CommandError, match="argument --days: 0 is less than 1"):
             run("error_tracking_prune", "--days", "0")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,18 @@ SECURITY = "django.middleware.security.SecurityMiddleware"
 TAG = "error_tracking"
 
 
-def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+def check_settings(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
     """Report unknown keys and wrong types (E001) and a repository that is none (E002)."""
-    found: list[checks.CheckMessage] = [
-        checks.Error(message, hint=hint, id="error_tracking.E001") for message, hint in conf.problems()
-    ]
+    for message, hint in conf.problems():
+        yield checks.Error(message, hint=hint, id="error_tracking.E001")
     repo = conf.get_settings().GITHUB_REPO
     if repo and Repository.of(repo) is None:
         hint = 'Write it as "owner/name"; for GitHub Enterprise as "host/owner/name", which is called over https.'
-        found.append(checks.Error(f"GITHUB_REPO is no repository: {repo!r}.", hint=hint, id="error_tracking.E002"))
-    return found
+        yield checks.Error(f"GITHUB_REPO is no repository: {repo!r}.", hint=hint, id="error_tracking.E002")
 
 
-def check_trackers(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+def check_trackers(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
     """Report a class in TRACKERS that is no tracker (E005), and a WEBHOOK_URL that is not safe (E006)."""
-    found: list[checks.CheckMessage] = []
     for path in conf.get_settings().TRACKERS:
         hint = "Name a subclass of error_tracking.trackers.Tracker that needs no argument, and has a name of its own."
         try:
@@ -47,31 +45,28 @@ def check_trackers(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
         except ImportError as error:
             problem = str(error)
         if problem:
-            found.append(checks.Error(f"TRACKERS: {problem}.", hint=hint, id="error_tracking.E005"))
+            yield checks.Error(f"TRACKERS: {problem}.", hint=hint, id="error_tracking.E005")
     url = conf.get_settings().WEBHOOK_URL
     if url and (why_not := why_not_safe(url, "WEBHOOK_URL")):
         hint = "Plain http is for this machine only."
-        found.append(checks.Error(f"{why_not}.", hint=hint, id="error_tracking.E006"))
-    return found
+        yield checks.Error(f"{why_not}.", hint=hint, id="error_tracking.E006")
 
 
-def check_middleware(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+def check_middleware(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
     """Report a middleware that is missing (W001), twice there (W002) or too far inside (W003)."""
     paths = conf.host("MIDDLEWARE")
     ours = [index for index, path in enumerate(paths) if path == MIDDLEWARE or _is_ours(path)]
     if not ours:
         hint = f"Add {MIDDLEWARE!r} to MIDDLEWARE, first or directly after SecurityMiddleware."
         message = "No failed request is captured: the middleware is missing."
-        return [checks.Warning(message, hint=hint, id="error_tracking.W001")]
-    if len(ours) > 1:
+        yield checks.Warning(message, hint=hint, id="error_tracking.W001")
+    elif len(ours) > 1:
         hint = f"Keep the first {MIDDLEWARE!r} in MIDDLEWARE."
-        return [checks.Warning("The middleware is there more than once.", hint=hint, id="error_tracking.W002")]
-    outside = [path for path in paths[: ours[0]] if path != SECURITY]
-    if outside:
+        yield checks.Warning("The middleware is there more than once.", hint=hint, id="error_tracking.W002")
+    elif outside := [path for path in paths[: ours[0]] if path != SECURITY]:
         hint = f"Move {MIDDLEWARE!r} to the top of MIDDLEWARE, or directly after SecurityMiddleware."
         message = f"Errors in {', '.join(outside)} get no friendly page: the middleware stands behind."
-        return [checks.Warning(message, hint=hint, id="error_tracking.W003")]
-    return []
+        yield checks.Warning(message, hint=hint, id="error_tracking.W003")
 
 
 def _is_ours(path: str) -> bool:
@@ -83,38 +78,35 @@ def _is_ours(path: str) -> bool:
     return isinstance(found, type) and issubclass(found, ErrorCaptureMiddleware)
 
 
-def check_database(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+def check_database(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
     """Report a DATABASE that is not there (E003), not routed to (E004), or SQLite shared with the host (W004)."""
     alias = conf.get_settings().DATABASE
-    if alias not in connections.settings:
+    database = connections.settings.get(alias, {})
+    is_immediate = database.get("OPTIONS", {}).get("transaction_mode") == "IMMEDIATE"
+    if not database:
         hint = f"Add it to DATABASES, or name one of {', '.join(sorted(connections.settings))}."
-        return [checks.Error(f"There is no database {alias!r}.", hint=hint, id="error_tracking.E003")]
-    used = router.db_for_write(ErrorLog)
-    if used != alias:
+        yield checks.Error(f"There is no database {alias!r}.", hint=hint, id="error_tracking.E003")
+    elif (used := router.db_for_write(ErrorLog)) != alias:
         hint = 'Add "error_tracking.routers.ErrorTrackingRouter" to DATABASE_ROUTERS.'
         message = f"ERROR_TRACKING['DATABASE'] is {alias!r}, but the tables are read from {used!r}."
-        return [checks.Error(message, hint=hint, id="error_tracking.E004")]
-    options = connections.settings[alias].get("OPTIONS", {})
-    is_sqlite = connections.settings[alias]["ENGINE"].endswith("sqlite3")
-    if is_sqlite and alias == "default" and options.get("transaction_mode") != "IMMEDIATE":
+        yield checks.Error(message, hint=hint, id="error_tracking.E004")
+    elif alias == "default" and database["ENGINE"].endswith("sqlite3") and not is_immediate:
         hint = 'Set OPTIONS["transaction_mode"] to "IMMEDIATE", or give error_tracking a file of its own with DATABASE.'
         message = "Events are written to the SQLite file that the site writes to; writers may have to wait."
-        return [checks.Warning(message, hint=hint, id="error_tracking.W004")]
-    return []
+        yield checks.Warning(message, hint=hint, id="error_tracking.W004")
 
 
-def check_journal(**_kwargs: Any) -> list[checks.CheckMessage]:  # noqa: ANN401
+def check_journal(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
     """Report a place for journals that cannot be written (W005), or that goes with its container (W006)."""
     root = machine.journal_root()
     place = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
     hint = 'Set ERROR_TRACKING["JOURNAL_DIR"] to a directory on a volume that this user may write to.'
     if not place.is_dir() or not os.access(place, os.W_OK):
         message = f"Events wait in memory only, and are lost with their process: {place} cannot be written to."
-        return [checks.Warning(message, hint=hint, id="error_tracking.W005")]
-    if is_container_layer(place):
+        yield checks.Warning(message, hint=hint, id="error_tracking.W005")
+    elif is_container_layer(place):
         message = f"Journals are in {root}, on the container's own layer: what waits there goes with the container."
-        return [checks.Warning(message, hint=hint, id="error_tracking.W006")]
-    return []
+        yield checks.Warning(message, hint=hint, id="error_tracking.W006")
 
 
 def is_container_layer(place: Path, marks: tuple[str, ...] = ("/.dockerenv", "/run/.containerenv")) -> bool:

@@ -59,7 +59,12 @@ class TopGroup:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Dashboard:
-    """All numbers of one look at one environment."""
+    """
+    All numbers of one look at one environment.
+
+    ``unfiled`` has state, tracker, reason and number of what is not filed and says
+    why not; ``is_empty`` is true where nothing was ever seen.
+    """
 
     period: str
     environment: str
@@ -74,22 +79,14 @@ class Dashboard:
     new_bugs_count: int
     regressions: Sequence[KnownBug]
     regressions_count: int
-    unfiled: Sequence[Filing]
+    unfiled: Sequence[tuple[str, str, str, int]]
     held_back: Sequence[ErrorGroup]
-
-    @property
-    def is_empty(self) -> bool:
-        """Return whether nothing was ever seen here."""
-        return not self.total and not self.open_bugs and not self.held_back
+    is_empty: bool
 
     def as_json(self) -> dict[str, Any]:
         """Return the numbers as plain data for a script."""
         return {
-            "period": self.period,
-            "environment": self.environment,
-            "total": self.total,
-            "by_kind": self.by_kind,
-            "open_bugs": self.open_bugs,
+            **{name: getattr(self, name) for name in ("period", "environment", "total", "by_kind", "open_bugs")},
             "open_bugs_by_severity": self.by_severity,
             "buckets": [{"start": bucket.start.isoformat(), "counts": bucket.counts} for bucket in self.buckets],
             "top_groups": [
@@ -134,7 +131,7 @@ def look(period: str = DEFAULT_PERIOD, environment: str = "", *, now: dt.datetim
     return Dashboard(
         period=period,
         environment=environment,
-        environments=_environments(environment),
+        environments=sorted({*values_of_late("environment", PERIODS["30d"]), environment}),
         total=by_kind.total(),
         by_kind={kind: by_kind[kind] for kind in ErrorLog.ErrorType.values if by_kind[kind]},
         buckets=_buckets(rows, since, now, is_daily=period != "24h"),
@@ -147,6 +144,7 @@ def look(period: str = DEFAULT_PERIOD, environment: str = "", *, now: dt.datetim
         regressions_count=regressions.count(),
         unfiled=_unfiled(environment),
         held_back=_held_back(environment, since),
+        is_empty=not rows and not by_severity and not ErrorGroup.objects.filter(environment=environment).exists(),
     )
 
 
@@ -166,10 +164,10 @@ def error_stats(environment: str = "") -> dict[str, Any]:
     }
 
 
-def _environments(current: str) -> list[str]:
-    since = timezone.now() - PERIODS["30d"]
-    seen = HourlyTotal.objects.filter(hour__gte=since).order_by().values_list("environment", flat=True).distinct()
-    return sorted({*seen, current})
+def values_of_late(column: str, period: dt.timedelta) -> list[Any]:
+    """Return the values that a *column* of ``HourlyTotal`` has had in the *period*, in their order."""
+    rows = HourlyTotal.objects.filter(hour__gte=timezone.now() - period).order_by(column)
+    return list(rows.values_list(column, flat=True).distinct())
 
 
 def _buckets(
@@ -200,9 +198,9 @@ def _top_groups(environment: str, since: dt.datetime) -> list[TopGroup]:
     return [TopGroup(groups[pk], seen, clients.get(pk, 0)) for pk, seen in rows.items() if pk in groups]
 
 
-def _unfiled(environment: str) -> list[Filing]:
-    failed = Filing.objects.filter(bug__environment=environment, bug__is_deleted=False).exclude(reason="")
-    return list(failed.exclude(state=Filing.State.FILED).select_related("bug").order_by("-modified")[:LISTED])
+def _unfiled(environment: str) -> list[tuple[str, str, str, int]]:
+    rows = Filing.objects.wanted(environment).unfinished()
+    return [row for row in rows if row[2] or row[0] == Filing.State.FAILED][:LISTED]
 
 
 def _held_back(environment: str, since: dt.datetime) -> list[ErrorGroup]:

@@ -79,7 +79,7 @@ class Eraser:
         self.alias = write_alias(ErrorLog)
         self.report = Report()
         self._bugs: set[int] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._pattern = re.compile("(?!)")  # matches nothing
 
     def run(self) -> Report:
         """Look through every table, and return what was found."""
@@ -95,13 +95,12 @@ class Eraser:
         self.report.beyond = self._beyond()
         return self.report
 
-    def _labels(self) -> Iterator[str]:
-        """Yield the names that the user's own error logs carry."""
-        if self.person.user:
-            rows = ErrorLog.objects.using(self.alias).filter(user_id=self.person.user).order_by()
-            for label in rows.values_list("user_label", flat=True).distinct():
-                if len(label) >= SHORTEST:
-                    yield label
+    def _labels(self) -> set[str]:
+        """Return the names that the user's own error logs carry."""
+        if not self.person.user:
+            return set()
+        rows = ErrorLog.objects.using(self.alias).filter(user_id=self.person.user).order_by()
+        return {label for label in rows.values_list("user_label", flat=True).distinct() if len(label) >= SHORTEST}
 
     def _all(self, model: type[Model]) -> Iterator[Any]:
         manager = getattr(model, "all_objects", None) or model._default_manager
@@ -161,7 +160,7 @@ class Eraser:
         return [f"{bug.bug_id}: {place}" for bug in bugs for place in (bug.github_issue_url, bug.file_name) if place]
 
     def _names(self, text: str) -> bool:
-        return self._pattern is not None and self._pattern.search(text) is not None
+        return self._pattern.search(text) is not None
 
     def _without(self, text: str) -> str:
-        return self._pattern.sub(ERASED, text) if self._pattern is not None else text
+        return self._pattern.sub(ERASED, text)

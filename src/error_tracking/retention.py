@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from . import conf
@@ -54,15 +55,15 @@ class Pruner:
         self.alias = write_alias(ErrorLog)
         self.logs = ErrorLog.objects.using(self.alias)
         self.done = Pruned()
-        self._kept: dict[int, set[int]] = {}
 
     def run(self) -> Pruned:
         """Prune, and return what was done."""
         now = timezone.now()
-        self._drop_old(now - dt.timedelta(days=self.days))
-        self._drop_surplus()
+        before = now - dt.timedelta(days=self.days)
+        self._drop_old(before)
+        self._drop_surplus(before)
         self._reduce(now - dt.timedelta(days=min(self.days, REQUEST_DAYS)))
-        self._drop_clients((now - dt.timedelta(days=self.days)).date())
+        self._drop_clients(before.date())
         return self.done
 
     def _is_late(self) -> bool:
@@ -72,42 +73,30 @@ class Pruner:
         return False
 
     def _drop_old(self, before: dt.datetime) -> None:
-        rows = self.logs.filter(created__lt=before).order_by("created", "pk")
-        last: tuple[dt.datetime, int] | None = None
-        while not self._is_late():
-            # From the last one on: those that are kept would come first again and again.
-            left = rows if last is None else rows.filter(created__gte=last[0]).exclude(created=last[0], pk__lte=last[1])
-            batch = list(left.values_list("created", "pk", "group_id")[:BATCH_ROWS])
-            if not batch:
-                return
-            last = batch[-1][0], batch[-1][1]
-            self._delete([pk for _, pk, group in batch if pk not in self._kept_of(group)])
+        old = self.logs.filter(created__lt=before).order_by().values("group").annotate(count=Count("pk"))
+        # Two are the first and the latest, unless there is a younger one.
+        has_more = Q(count__gt=2) | Q(count=2, group__last_seen__gte=before)
+        for group in list(old.filter(has_more).values_list("group", flat=True)):
+            self._drop(group, created__lt=before)
 
-    def _drop_surplus(self) -> None:
+    def _drop_surplus(self, before: dt.datetime) -> None:
         crowded = ErrorGroup.objects.using(self.alias).filter(times_seen__gt=LOGS_PER_GROUP).order_by("-last_seen")
-        for group in crowded.values_list("pk", flat=True).iterator(chunk_size=BATCH_ROWS):
-            if self._is_late():
-                return
+        for group in list(crowded.values_list("pk", flat=True)):
             newest = self.logs.filter(group=group).order_by("-created", "-pk")
             edge = newest.values_list("created", flat=True)[LOGS_PER_GROUP : LOGS_PER_GROUP + 1]
-            for created in edge:
-                keys = self.logs.filter(group=group, created__lte=created).exclude(pk__in=self._kept_of(group))
-                surplus = keys.order_by("created", "pk").values_list("pk", flat=True)
-                while (batch := list(surplus[:BATCH_ROWS])) and not self._is_late():
-                    self._delete(batch)
-                    if self.is_dry:
-                        break
+            for created in () if self._is_late() else edge:
+                self._drop(group, created__lte=created, created__gte=before)
 
-    def _kept_of(self, group: int) -> set[int]:
-        """Return the first and the latest log of *group*."""
-        if group not in self._kept:
-            rows = self.logs.filter(group=group).order_by("created", "pk").values_list("pk", flat=True)
-            self._kept[group] = {*rows[:1], *rows.reverse()[:1]}
-        return self._kept[group]
-
-    def _delete(self, keys: list[int]) -> None:
-        if keys:
-            self.done.logs += len(keys) if self.is_dry else self.logs.filter(pk__in=keys).delete()[0]
+    def _drop(self, group: int, **which: dt.datetime) -> None:
+        """Delete those of the group's logs, but never its first and its latest."""
+        if self._is_late():
+            return
+        keys = self.logs.filter(group=group).order_by("created", "pk").values_list("pk", flat=True)
+        rows = keys.filter(**which).exclude(pk__in={*keys[:1], *keys.reverse()[:1]})
+        if self.is_dry:
+            self.done.logs += rows.count()
+        while not self.is_dry and not self._is_late() and (batch := list(rows[:BATCH_ROWS])):
+            self.done.logs += self.logs.filter(pk__in=batch).delete()[0]
             self.on_progress("error logs", self.done.logs)
 
     def _reduce(self, before: dt.datetime) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import router
+
 from . import conf
 
 if TYPE_CHECKING:
@@ -15,9 +17,11 @@ APP_LABEL = "error_tracking"
 class ErrorTrackingRouter:
     """Put it in ``DATABASE_ROUTERS`` when ``ERROR_TRACKING["DATABASE"]`` is not ``"default"``."""
 
-    def db_for_read(self, model: type[Model], **_hints: object) -> str | None:
-        """Return our database for our models."""
-        return conf.get_settings().DATABASE if model._meta.app_label == APP_LABEL else None
+    def db_for_read(self, model: type[Model], instance: Model | None = None, **_hints: object) -> str | None:
+        """Return our database for our models; for what a row of ours points to, such as a user, where that is."""
+        if model._meta.app_label == APP_LABEL:
+            return conf.get_settings().DATABASE
+        return router.db_for_read(model) if instance is not None and instance._meta.app_label == APP_LABEL else None
 
     def db_for_write(self, model: type[Model], **_hints: object) -> str | None:
         """Return our database for our models."""

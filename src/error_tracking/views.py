@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from . import charts, conf, dashboard, recorder
-from .models import ErrorLog
+from .models import ErrorLog, Filing, KnownBug
 
 PERMISSION = "error_tracking.view_dashboard"
 
@@ -27,13 +27,15 @@ PERMISSION = "error_tracking.view_dashboard"
 def dashboard_context(request: HttpRequest) -> dict[str, Any]:
     """Return what the template ``error_tracking/admin/dashboard.html`` shows for *request*."""
     numbers = _numbers(request)
-    names = dict(ErrorLog.ErrorType.choices)
+    names, severities = dict(ErrorLog.ErrorType.choices), dict(KnownBug.Severity.choices)
     return {
         "title": _("Error dashboard"),
         "numbers": numbers,
         "health": recorder.health(),
         "has_release": bool(conf.get_settings().release),
         "kinds": [(kind, names[kind], count) for kind, count in numbers.by_kind.items()],
+        "severities": [(name, severities[name], count) for name, count in numbers.by_severity.items() if count],
+        "unfiled": [(Filing.State(state), *rest) for state, *rest in numbers.unfiled],
         "periods": dashboard.PERIODS,
         "chart": charts.bar_chart(
             [_bar(bucket, numbers.period) for bucket in numbers.buckets],
@@ -49,7 +51,7 @@ def _numbers(request: HttpRequest) -> dashboard.Dashboard:
 
 def _bar(bucket: dashboard.Bucket, period: str) -> charts.Bar:
     is_hourly = period == "24h"
-    label = formats.time_format(bucket.start, "H:i") if is_hourly else formats.date_format(bucket.start, "j.n.")
+    label = formats.time_format(bucket.start, "H:i") if is_hourly else formats.date_format(bucket.start, "j M")
     when = formats.date_format(bucket.start, "SHORT_DATETIME_FORMAT" if is_hourly else "SHORT_DATE_FORMAT")
     count = ngettext("%(count)s error", "%(count)s errors", bucket.total) % {"count": bucket.total}
     return charts.Bar(label, f"{when}: {count}", bucket.counts)

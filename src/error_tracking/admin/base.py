@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -10,16 +11,20 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from error_tracking import conf, dashboard
+from error_tracking.models import ErrorLog
+
 if TYPE_CHECKING:
-    from django.db.models import Model
+    from collections.abc import Iterator
+
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
 
+    from error_tracking.models import ErrorGroup
+
     ModelAdmin = admin.ModelAdmin[Any]
-    TabularInline = admin.TabularInline[Any, Any]
 else:  # generic for the type checker only
     ModelAdmin = admin.ModelAdmin
-    TabularInline = admin.TabularInline
 
 SHORT_FINGERPRINT = 8
 
@@ -35,14 +40,6 @@ def link_to(url: str, text: str = "") -> str | SafeString:
     return format_html('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>', url, text or url)
 
 
-def link_to_row(row: Model | None, text: str) -> str | SafeString:
-    """Return *text* as a link to the admin's page of *row*."""
-    if row is None:
-        return "-"
-    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
-    return format_html('<a href="{}">{}</a>', reverse(name, args=[row.pk]), text)
-
-
 def preformatted(text: str) -> str | SafeString:
     """Return *text* with its lines as they are."""
     return format_html('<pre class="et-pre">{}</pre>', text) if text else "-"
@@ -55,8 +52,42 @@ def short_fingerprint(row: Any) -> str | SafeString:  # noqa: ANN401  a bug or a
     return format_html('<code title="{}">{}</code>', full, full[:SHORT_FINGERPRINT]) if full else "-"
 
 
-class Unchanging:
-    """Lets nobody change rows: evidence is not edited, and counts have to add up (FAULTS A07)."""
+class CountedFilter(admin.AllValuesFieldListFilter):
+    """Offers what was counted of late: the error logs themselves would be read whole at every view."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Django's
+        """Take the values of the time that error logs are kept; the status of what has none is counted as 0."""
+        super().__init__(*args, **kwargs)
+        period = dt.timedelta(days=conf.get_settings().RETENTION_DAYS)
+        self.lookup_choices: Any = [value or None for value in dashboard.values_of_late(self.field_path, period)]
+
+
+class KindFilter(CountedFilter):
+    """The same with kinds, named as people name them."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:  # noqa: ANN401  Django's
+        """Yield the choices."""
+        names = dict(ErrorLog.ErrorType.choices)
+        for choice in super().choices(changelist):
+            yield {**choice, "display": names.get(str(choice["display"]), choice["display"])}
+
+
+class PageAdmin(ModelAdmin):
+    """Has the pages that all of ours look like."""
+
+    show_full_result_count = False
+    list_per_page = 50
+    change_list_template = "error_tracking/admin/change_list.html"
+    change_form_template = "error_tracking/admin/change_form.html"
+
+    class Media:
+        css = {"all": ("error_tracking/admin.css",)}
+
+
+class ReadOnlyAdmin(PageAdmin):
+    """Shows rows and changes none: evidence is not edited, and counts have to add up (FAULTS A07)."""
+
+    show_facets = admin.ShowFacets.NEVER  # would count all rows for each choice
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401, ARG002  Django's
         """Return False."""
@@ -64,23 +95,12 @@ class Unchanging:
 
     has_change_permission = has_delete_permission = has_add_permission
 
-
-class ReadOnlyAdmin(Unchanging, ModelAdmin):
-    """Shows rows and changes none."""
-
-    show_full_result_count = False
-    list_per_page = 50
-
-    class Media:
-        css = {"all": ("error_tracking/admin.css",)}
-
-
-class ReadOnlyInline(Unchanging, TabularInline):
-    """Lists rows of a bug and changes none; who sees the bug sees what belongs to it."""
-
-    extra = 0
-    can_delete = False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401, ARG002  Django's
-        """Return True."""
-        return True
+    @admin.display(description=_("bug"))
+    def bug_link(self, row: ErrorGroup | ErrorLog) -> str | SafeString:
+        """Return a link to the bug that the row belongs to."""
+        bug = row.group.bug if isinstance(row, ErrorLog) else row.bug
+        if bug is None:
+            return "-"
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:error_tracking_knownbug_change", args=[bug.pk]), bug.bug_id
+        )

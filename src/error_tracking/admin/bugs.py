@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from error_tracking import conf, filing, recorder, trackers
-from error_tracking.models import Activity, ErrorGroup, Filing, KnownBug
+from error_tracking.models import Activity, KnownBug
 
-from .base import ModelAdmin, ReadOnlyInline, link_to, short_fingerprint
+from .base import PageAdmin, link_to, short_fingerprint
+
+LISTED = 100
+CHANGES = {  # from which status
+    "start": {"open"},
+    "mark_resolved": {"open", "in_progress", "muted"},
+    "mute": {"open", "in_progress"},
+    "reopen": {"resolved", "muted"},
+}
 
 FIELDSETS: Any = (
     (None, {"fields": ("bug_id", "title", "severity", "status", "description", "public_message", "assignee")}),
@@ -37,35 +46,13 @@ EDITED_BY_PEOPLE = {
 READ_ONLY = tuple(name for _, part in FIELDSETS for name in part["fields"] if name not in EDITED_BY_PEOPLE)
 
 
-class FilingInline(ReadOnlyInline):
-    """Where the bug was filed, and why not."""
+class FilingFilter(admin.ChoicesFieldListFilter):
+    """Finds the bugs that are not filed."""
 
-    model = Filing
-    fields = ("tracker", "state", "place", "attempts", "next_attempt_at", "reason")
-    readonly_fields = fields
-
-    @admin.display(description=_("where"))
-    def place(self, row: Filing) -> str | SafeString:
-        """Return what was made, as a link where it is on the web."""
-        return link_to(row.url, row.reference) if row.url else row.reference or "-"
-
-
-class ActivityInline(ReadOnlyInline):
-    """What happened to the bug."""
-
-    model = Activity
-    fields = ("created", "verb", "by", "text")
-    readonly_fields = fields
-
-
-class GroupInline(ReadOnlyInline):
-    """The groups that make up the bug."""
-
-    model = ErrorGroup
-    fields = ("title", "times_seen", "first_seen", "last_seen", "first_release", "last_release")
-    readonly_fields = fields
-    verbose_name_plural = _("error groups")
-    show_change_link = True
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Django's
+        """Name it by what has the state."""
+        super().__init__(*args, **kwargs)
+        self.title = _("filing")
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -84,19 +71,17 @@ class DeletedFilter(admin.SimpleListFilter):
 
 
 @admin.register(KnownBug)
-class KnownBugAdmin(ModelAdmin):
+class KnownBugAdmin(PageAdmin):
     """Bugs; deleting one marks it, so that it is not filed again."""
 
     list_display = (
-        *("bug_id", "title", "severity", "status", "came_back", "occurrence_count", "last_occurrence", "issue"),
-        *(short_fingerprint, "environment"),
+        *("bug_id", "title", "severity", "status", "occurrence_count", "last_occurrence", "came_back", "issue"),
+        *("environment", short_fingerprint),
     )
-    list_filter = ("status", "severity", "environment", DeletedFilter)
+    list_filter = ("status", "severity", ("filings__state", FilingFilter), "environment", DeletedFilter)
     search_fields = ("bug_id", "title", "=fingerprint", "=github_issue_number")
     search_help_text = _("Bug id, title, fingerprint or number of the GitHub issue")
-    show_full_result_count = False
-    actions = ("mark_resolved", "reopen", "mute", "merge", "create_github_issue", "restore")
-    inlines = (FilingInline, GroupInline, ActivityInline)
+    actions = ("mark_resolved", "start", "reopen", "mute", "merge", "create_github_issue", "restore")
     raw_id_fields = ("assignee",)
     fieldsets = FIELDSETS
     readonly_fields = READ_ONLY
@@ -104,6 +89,45 @@ class KnownBugAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[KnownBug]:  # noqa: ARG002
         """Return all bugs; the filter hides deleted ones, their pages stay in reach."""
         return KnownBug.all_objects.order_by("-number")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ANN401
+        """Return what there is to fill in of a new bug, and all that is known of others."""
+        if obj is not None:
+            return super().get_fieldsets(request, obj)
+        return ((None, {"fields": ("title", "severity", "description", "public_message", "assignee")}),)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Add where the bug was filed, its groups and its history, as tables: forms of them would be sent with it."""
+        bug = context["original"]
+        if bug is not None:
+            offered = self._offered(bug)
+            actions = self.get_actions(request).values()
+            context |= {
+                "actions": [action[1:] for action in actions if action and action[1] in offered],
+                "filings": [(row, link_to(row.url, row.reference) or "-") for row in bug.filings.order_by("tracker")],
+                "groups": bug.groups.order_by("-last_seen")[:LISTED],
+                "activities": bug.activities.order_by("-pk")[:LISTED],
+                "listed": LISTED,
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def response_change(self, request: HttpRequest, obj: KnownBug) -> HttpResponse:
+        """Do the action whose button was pressed, after what was edited is saved, and stay on the page."""
+        name = request.POST.get("_act", "")
+        chosen = self.get_actions(request).get(name)
+        if chosen is None or name not in self._offered(obj):
+            return super().response_change(request, obj)
+        chosen[0](self, request, KnownBug.all_objects.filter(pk=obj.pk))
+        return HttpResponseRedirect(request.get_full_path())
+
+    @staticmethod
+    def _offered(bug: KnownBug) -> set[str]:
+        """Return the actions that would change *bug*."""
+        if bug.is_deleted:
+            return {"restore"}
+        offered = {name for name, statuses in CHANGES.items() if bug.status in statuses}
+        has_issue = bug.github_issue_number or not conf.get_settings().GITHUB_REPO
+        return offered if has_issue else {*offered, "create_github_issue"}
 
     def save_model(self, request: HttpRequest, obj: KnownBug, form: Any, change: bool) -> None:  # noqa: ANN401, FBT001
         """Save what was edited and nothing that is counted meanwhile; a bug added by hand is filed like any other."""
@@ -129,16 +153,22 @@ class KnownBugAdmin(ModelAdmin):
         """Return a link to the GitHub issue."""
         return link_to(bug.github_issue_url, f"#{bug.github_issue_number}") if bug.github_issue_number else "-"
 
-    @admin.display(description=_("came back"), boolean=True)
-    def came_back(self, bug: KnownBug) -> bool | None:
-        """Return True for a regression, None else, so that only those catch the eye."""
-        return True if bug.is_regression else None
+    @admin.display(description=_("came back"), ordering="regressed_at", empty_value="")
+    def came_back(self, bug: KnownBug) -> dt.datetime | None:
+        """Return since when it is a regression, None else, so that only those catch the eye."""
+        return bug.regressed_at if bug.is_regression else None
 
     @admin.action(description=_("Mark as resolved"), permissions=["change"])
     def mark_resolved(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Resolve the selected bugs, in the next release."""
         changed = self._bugs(queryset).resolve(by=request.user.get_username())
         self._tell(request, ngettext("%d bug resolved.", "%d bugs resolved.", len(changed)) % len(changed))
+
+    @admin.action(description=_("Start work"), permissions=["change"])
+    def start(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Mark the selected open bugs as in progress."""
+        changed = self._bugs(queryset).start(by=request.user.get_username())
+        self._tell(request, ngettext("%d bug in progress.", "%d bugs in progress.", len(changed)) % len(changed))
 
     @admin.action(description=_("Open again"), permissions=["change"])
     def reopen(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -19,7 +21,9 @@ from error_tracking import dashboard, gate, recorder
 from error_tracking.models import Dashboard, ErrorGroup, ErrorLog
 from error_tracking.views import dashboard_context
 
-from .base import ReadOnlyAdmin, link_to, link_to_row, preformatted, short_fingerprint
+from .base import CountedFilter, KindFilter, ReadOnlyAdmin, link_to, preformatted, short_fingerprint
+
+SEARCHED_LOGS = 20_000
 
 _TEXTS = ("traceback", "stacktrace", "request_data", "context", "exception_message", "full_url", "user_agent")
 
@@ -38,23 +42,25 @@ class ErrorLogAdmin(ReadOnlyAdmin):
     """Stored events."""
 
     list_display = (
-        *("created", "error_type", "status_code", "method", "url_pattern", "exception_type", short_fingerprint),
-        *("occurrences", "user_label", "bug"),
+        *("created", "bug_link", "error_type", "status_code", "method", "url_pattern", "exception_type", "occurrences"),
+        *("user_label", short_fingerprint),
     )
-    list_filter = ("error_type", "status_code", "created", "environment")
-    search_fields = ("reference", "=fingerprint", "url_pattern", "exception_type", "user_label")
-    search_help_text = _("Reference from an error page, fingerprint, route, exception or user name")
+    list_filter = ("error_type", ("status_code", CountedFilter), "created", ("environment", CountedFilter))
+    search_fields = ("url_pattern", "exception_type", "user_label")
+    search_help_text = _(
+        "Reference from an error page or fingerprint; or route, exception or user name among the latest 20,000"
+    )
     list_select_related = ("group__bug",)
-    change_list_template = "error_tracking/admin/errorlog_changelist.html"
+    sortable_by = ("created", "status_code")  # by their indexes
     actions = ("create_bug",)
     fieldsets = (
-        (None, {"fields": ("created", "reference", "error_type", "status_code", "occurrences", "group", "bug")}),
+        (None, {"fields": ("created", "reference", "error_type", "status_code", "occurrences", "group", "bug_link")}),
         (_("Exception"), {"fields": ("exception_type", "exception_message", "traceback")}),
         (_("Request"), {"fields": ("method", "url_pattern", "url", "user_name", "ip_address", "user_agent", "data")}),
         (_("Context"), {"fields": ("tags", "work", "breadcrumbs", "variables")}),
         (_("Where"), {"fields": ("environment", "release", "server_name", "mechanism", "event_id", "fingerprint")}),
     )
-    readonly_fields = ("bug", "url", "user_name", "data", "tags", "work", "breadcrumbs", "variables")
+    readonly_fields = ("bug_link", "url", "user_name", "data", "tags", "work", "breadcrumbs", "variables")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ErrorLog]:
         """Leave the long texts in the database where only the list is shown (FAULTS A06)."""
@@ -67,11 +73,18 @@ class ErrorLogAdmin(ReadOnlyAdmin):
         context = {**(extra_context or {}), "error_stats": dashboard.error_stats()}
         return super().changelist_view(request, context)
 
-    @admin.display(description=_("bug"))
-    def bug(self, log: ErrorLog) -> str | SafeString:
-        """Return the bug that the event belongs to."""
-        bug = log.group.bug
-        return link_to_row(bug, bug.bug_id if bug else "")
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[ErrorLog], search_term: str
+    ) -> tuple[QuerySet[ErrorLog], bool]:
+        """Find a reference or fingerprint by its index; look for other text in the latest logs, not in all of them."""
+        term = search_term.strip().lower()
+        exact = queryset.filter(Q(reference=term) | Q(fingerprint=term))
+        if term and exact.exists():
+            return exact, False
+        if term:
+            latest = ErrorLog.objects.aggregate(pk=Max("pk"))["pk"] or 0
+            queryset = queryset.filter(pk__gt=latest - SEARCHED_LOGS)
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description=_("URL"))
     def url(self, log: ErrorLog) -> str | SafeString:
@@ -148,24 +161,30 @@ class ErrorLogAdmin(ReadOnlyAdmin):
 class ErrorGroupAdmin(ReadOnlyAdmin):
     """Groups, with the reason where one has not become a bug."""
 
-    list_display = ("title", "error_type", "status_code", "times_seen", "first_seen", "last_seen", "bug_link", "why")
-    list_filter = ("error_type", "status_code", "environment", "last_seen")
+    list_display = ("title", "bug_link", "times_seen", "last_seen", "kind", "status_code", "first_seen", "why")
+    list_filter = (
+        *(("error_type", KindFilter), ("status_code", CountedFilter), ("environment", CountedFilter)),
+        "last_seen",
+    )
     search_fields = ("title", "=fingerprint", "route", "culprit")
+    search_help_text = _("Title, route, place in the code, or a whole fingerprint")
     list_select_related = ("bug",)
     fields = (
-        "title",
-        ("error_type", "status_code", "environment"),
-        ("culprit", "route", "fingerprint"),
-        ("times_seen", "first_seen", "last_seen"),
-        ("first_release", "last_release"),
-        ("bug_link", "why"),
+        *("title", "kind", "status_code", "environment", "culprit", "route", "fingerprint"),
+        *("times_seen", "first_seen", "last_seen", "first_release", "last_release", "bug_link", "why", "logs"),
     )
-    readonly_fields = ("bug_link", "why")
+    readonly_fields = ("kind", "bug_link", "why", "logs")
 
-    @admin.display(description=_("bug"))
-    def bug_link(self, group: ErrorGroup) -> str | SafeString:
-        """Return the bug of the group."""
-        return link_to_row(group.bug, group.bug.bug_id if group.bug else "")
+    @admin.display(description=_("kind"), ordering="error_type")
+    def kind(self, group: ErrorGroup) -> str:
+        """Return the kind as people name it."""
+        return str(dict(ErrorLog.ErrorType.choices).get(group.error_type, group.error_type))
+
+    @admin.display(description=_("error logs"))
+    def logs(self, group: ErrorGroup) -> SafeString:
+        """Return a link to the error logs of the group."""
+        url = reverse("admin:error_tracking_errorlog_changelist")
+        return format_html('<a href="{}?group__id__exact={}">{}</a>', url, group.pk, _("those that are kept"))
 
     @admin.display(description=_("why no bug"))
     def why(self, group: ErrorGroup) -> str:
@@ -181,10 +200,6 @@ class DashboardAdmin(ReadOnlyAdmin):
         """Show the numbers."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        context = {
-            **self.admin_site.each_context(request),
-            **dashboard_context(request),
-            "opts": self.opts,
-            **(extra_context or {}),
-        }
+        page = {**self.admin_site.each_context(request), "opts": self.opts}
+        context = {**page, **dashboard_context(request), **(extra_context or {})}
         return TemplateResponse(request, "error_tracking/admin/dashboard.html", context)

@@ -6,19 +6,18 @@ import argparse
 import datetime as dt
 import difflib
 import getpass
-import json
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.serializers.json import DjangoJSONEncoder
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
 from error_tracking import conf, filing
 from error_tracking.filing import BugCreationService
+from error_tracking.management import base
 from error_tracking.models import Filing, KnownBug
 from error_tracking.models.base import moment_from, write_alias
 from error_tracking.models.known_bug import format_bug_id
@@ -46,7 +45,7 @@ NEAR_AMONG = 5_000
 _BUG_ID = re.compile(r"(?:([A-Za-z0-9]{1,8})-)?(\d{1,9})")
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """The command."""
 
     help = "Lists known bugs, shows and changes them. A bug is named B-012, b-12 or 12."
@@ -56,14 +55,14 @@ class Command(BaseCommand):
         parsers = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         for name, (text, _) in ACTIONS.items():
             action = parsers.add_parser(name, help=text, description=f"{text.capitalize()}.")
-            action.add_argument("--json", action="store_true", help="print the result as JSON")
+            super().add_arguments(action)
             if name == "list":
                 action.add_argument("--status", choices=KnownBug.Status.values, help="only these")
                 action.add_argument("--severity", choices=KnownBug.Severity.values, help="only these")
                 action.add_argument("--environment", help="only those of this environment")
                 action.add_argument("--all", action="store_true", help="resolved ones too")
                 action.add_argument("--deleted", action="store_true", help="deleted ones instead")
-                action.add_argument("--limit", type=_positive, default=50, metavar="N", help="at most so many (50)")
+                action.add_argument("--limit", type=base.positive, default=50, metavar="N", help="at most so many (50)")
                 continue
             action.add_argument("bugs", nargs="+", metavar="BUG", help="B-012, b-12 or 12")
             if name == "resolve":
@@ -71,7 +70,7 @@ class Command(BaseCommand):
             elif name == "mute":
                 end = action.add_mutually_exclusive_group()
                 end.add_argument("--until", type=_moment, metavar="DATE", help="2030-01-31, or with T12:00")
-                end.add_argument("--events", type=_positive, metavar="N", help="until N more occurrences")
+                end.add_argument("--events", type=base.positive, metavar="N", help="until N more occurrences")
             elif name == "merge":
                 action.add_argument("--into", required=True, metavar="BUG", help="the one that stays")
 
@@ -81,11 +80,11 @@ class Command(BaseCommand):
         if action == "list":
             self._list(options)
         elif action == "show":
-            self._show(_find(options["bugs"], with_deleted=True), is_json=options["json"])
+            self._show(find(options["bugs"], with_deleted=True))
         elif action == "file":
-            self._file(_find(options["bugs"]), is_json=options["json"])
+            self._file(find(options["bugs"]))
         else:
-            self._change(action, _find(options["bugs"]), options)
+            self._change(action, find(options["bugs"]), options)
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = KnownBug.all_objects.filter(is_deleted=options["deleted"])
@@ -94,39 +93,33 @@ class Command(BaseCommand):
         if not (options["all"] or options["status"] or options["deleted"]):
             rows = rows.open()
         bugs = list(rows.order_by("-pk")[: options["limit"]])
-        if options["json"]:
-            self._write_json([_facts(bug) for bug in bugs])
-            return
         table = [[_word(getattr(bug, name)) for name in COLUMNS] for bug in bugs]
-        self._write_table([["bug", "severity", "status", "seen", "last", "title"], *table] if table else [])
+        lines = self._table([["bug", "severity", "status", "seen", "last", "title"], *table]) if bugs else ["No bugs."]
         count = rows.count()
-        if count > len(bugs):
-            self.stdout.write(f"{len(bugs)} of {count}: --limit {count} shows all.")
-        elif not bugs:
-            self.stdout.write("No bugs.")
+        more = [f"{len(bugs)} of {count}: --limit {count} shows all."] if count > len(bugs) else []
+        self.answer([_facts(bug) for bug in bugs], [*lines, *more])
 
-    def _show(self, bugs: Iterable[KnownBug], *, is_json: bool) -> None:
+    def _show(self, bugs: Iterable[KnownBug]) -> None:
         details = [_details(bug) for bug in bugs]
-        if is_json:
-            self._write_json(details)
-            return
-        for known in details:
-            self.stdout.write(self.style.MIGRATE_HEADING(_word(f"{known.pop('bug_id')} {known.pop('title')}")))
-            tables = {name: known.pop(name) for name in ("groups", "filings", "history")}
-            description = known.pop("description")
-            self._write_table([["", name.replace("_", " "), _word(value)] for name, value in known.items() if value])
-            if description:
-                self.stdout.write(clean_text(description, 4_000))
-            for name, rows in tables.items():
-                self.stdout.write(self.style.MIGRATE_LABEL(name.capitalize()))
-                self._write_table([["", *map(_word, row.values())] for row in rows])
+        self.answer(details, (line for known in details for line in self._page(dict(known))))
+
+    def _page(self, known: dict[str, Any]) -> Iterator[str]:
+        yield self.style.MIGRATE_HEADING(_word(f"{known.pop('bug_id')} {known.pop('title')}"))
+        tables = {name: known.pop(name) for name in ("groups", "filings", "history")}
+        description = known.pop("description")
+        yield from self._table([["", name.replace("_", " "), _word(value)] for name, value in known.items() if value])
+        if description:
+            yield clean_text(description, 4_000)
+        for name, rows in tables.items():
+            yield self.style.MIGRATE_LABEL(name.capitalize())
+            yield from self._table([["", *map(_word, row.values())] for row in rows])
 
     def _change(self, action: str, bugs: list[KnownBug], options: dict[str, Any]) -> None:
         rows = KnownBug.objects.filter(pk__in=[bug.pk for bug in bugs])
         values = {name: options[name] for name in ("release", "until", "events") if options.get(name) is not None}
         with transaction.atomic(using=write_alias(KnownBug)):
             if action == "merge":
-                [survivor] = _find([options["into"]])
+                [survivor] = find([options["into"]])
                 if survivor in bugs:
                     raise CommandError(f"{survivor.bug_id} cannot be merged into itself.")
                 try:
@@ -139,15 +132,10 @@ class Command(BaseCommand):
         for bug in bugs:
             bug.refresh_from_db()
         unchanged = {bug.bug_id: _why_unchanged(bug, action) for bug in bugs if bug.pk not in keys}
-        if options["json"]:
-            self._write_json({"changed": [bug.bug_id for bug in bugs if bug.pk in keys], "unchanged": unchanged})
-            return
-        for bug in bugs:
-            into = f" and part of {bug.merged_into.bug_id}" if bug.merged_into else ""
-            text = unchanged.get(bug.bug_id) or f"{bug.bug_id} is {bug.get_status_display()}{into} now."
-            self.stdout.write(text)
+        lines = [unchanged.get(bug.bug_id) or _state(bug) for bug in bugs]
+        self.answer({"changed": [bug.bug_id for bug in bugs if bug.pk in keys], "unchanged": unchanged}, lines)
 
-    def _file(self, bugs: list[KnownBug], *, is_json: bool) -> None:
+    def _file(self, bugs: list[KnownBug]) -> None:
         here = conf.get_settings().environment
         foreign = [f"{bug.bug_id} is of environment {bug.environment!r}" for bug in bugs if bug.environment != here]
         if foreign:
@@ -156,26 +144,21 @@ class Command(BaseCommand):
             filing.request(bug, is_retry=True)
             BugCreationService().file(bug.pk)
         rows = [row for bug in bugs for row in bug.filings.order_by("tracker")]
-        if is_json:
-            self._write_json([{"bug_id": row.bug.bug_id, **_filing(row)} for row in rows])
-        else:
-            self._write_table([[row.bug.bug_id, *_filing(row).values()] for row in rows])
+        result = [{"bug_id": row.bug.bug_id, **_filing(row)} for row in rows]
+        self.answer(result, self._table([[*row.values()] for row in result]))
         if any(row.attempts and row.state in {Filing.State.FAILED, Filing.State.PENDING} for row in rows):
             raise CommandError("Not all could be filed.")
 
-    def _write_json(self, value: object) -> None:
-        self.stdout.write(json.dumps(value, cls=DjangoJSONEncoder))
-
-    def _write_table(self, rows: list[list[str]]) -> None:
-        """Write *rows* in columns; the last one is cut where a terminal ends."""
+    def _table(self, rows: list[list[str]]) -> Iterator[str]:
+        """Yield *rows* in columns; the last one is cut where a terminal ends."""
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         end = shutil.get_terminal_size().columns if self.stdout.isatty() else None
         for row in rows:
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            self.stdout.write(line if end is None or len(line) <= end else f"{line[: end - 1]}…")
+            yield line if end is None or len(line) <= end else f"{line[: end - 1]}…"
 
 
-def _find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]:
+def find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]:
     """
     Return the bugs that *names* name, each once.
 
@@ -189,7 +172,8 @@ def _find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]
         wanted = format_bug_id(int(match[2]), match[1] or conf.get_settings().BUG_PREFIX).upper() if match else name
         bug = KnownBug.all_objects.filter(bug_id__iexact=wanted).first()
         if bug is None:
-            near = ", ".join(bug_ids_near(wanted))
+            known = KnownBug.objects.order_by("-pk").values_list("bug_id", flat=True)[:NEAR_AMONG]
+            near = ", ".join(difflib.get_close_matches(wanted.upper(), known, n=3))
             hint = f"near it are {near}" if near else "'error_tracking_bugs list --all' lists them"
             problems.append(f"There is no bug {wanted}: {hint}.")
         elif bug.is_deleted and not with_deleted:
@@ -201,10 +185,9 @@ def _find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]
     return list(found.values())
 
 
-def bug_ids_near(text: str) -> list[str]:
-    """Return the bug ids that *text* may have meant."""
-    known = KnownBug.objects.order_by("-pk").values_list("bug_id", flat=True)[:NEAR_AMONG]
-    return difflib.get_close_matches(text.upper(), known, n=3)
+def _state(bug: KnownBug) -> str:
+    into = f" and part of {bug.merged_into.bug_id}" if bug.merged_into else ""
+    return f"{bug.bug_id} is {bug.get_status_display()}{into} now."
 
 
 def _why_unchanged(bug: KnownBug, action: str) -> str:
@@ -244,13 +227,6 @@ def _word(value: object) -> str:
     if isinstance(value, dt.datetime):
         return f"{timezone.localtime(value) if timezone.is_aware(value) else value:%Y-%m-%d %H:%M}"
     return clean_line("" if value is None else str(value), 300)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
 
 
 def _moment(text: str) -> dt.datetime:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError
 
 from error_tracking.doctor import FAIL, OK, SKIP, WARN, Doctor
+from error_tracking.management import base
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """The command."""
 
     help = (
@@ -20,24 +20,18 @@ class Command(BaseCommand):
     )
     requires_system_checks = []  # what is wrong is a step of its own, and the others follow
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options."""
-        parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-
-    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
+    def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401  Django's signature
         """Look, and say what was found as it is found."""
         styles = {OK: self.style.SUCCESS, WARN: self.style.WARNING, FAIL: self.style.ERROR, SKIP: self.style.NOTICE}
         findings = []
         for finding in Doctor().examine():
             findings.append(finding)
-            if not options["json"]:
+            if not self.is_json:
                 advice = f" -> {finding.advice}" if finding.advice else ""
                 state = styles[finding.state](f"{finding.state:4}")
                 self.stdout.write(f"{state}  {finding.step:12}  {finding.found}{advice}")
                 self.stdout.flush()
         failed = [finding.step for finding in findings if finding.state == FAIL]
-        if options["json"]:
-            steps = [dataclasses.asdict(each) for each in findings]
-            self.stdout.write(json.dumps({"is_ok": not failed, "steps": steps}))
+        self.answer({"is_ok": not failed, "steps": [dataclasses.asdict(each) for each in findings]})
         if failed:
             raise CommandError(f"Failed: {', '.join(failed)}.")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from error_tracking import recorder
 from error_tracking.erasure import SHORTEST, Eraser, Person
+from error_tracking.management import base
 
 JOURNAL_SECONDS = 90
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """The command."""
 
     help = (
@@ -26,12 +27,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
+        super().add_arguments(parser)
         parser.add_argument("--user", default="", help="primary key of the user")
         parser.add_argument("--email", default="", help="an e-mail address, or a name to look for in texts")
         parser.add_argument("--ip", default="", help="an IP address; stored masked ones that it falls under go too")
         parser.add_argument("--dry-run", action="store_true", help="say what would be erased, change nothing")
         parser.add_argument("--export", metavar="FILE", help="write the error logs found to FILE, one JSON a line")
-        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
         """Erase and say what was found."""
@@ -46,24 +47,17 @@ class Command(BaseCommand):
                 person,
                 is_dry=options["dry_run"],
                 export=(lambda row: print(json.dumps(row, default=str), file=export)) if export else None,
-                on_progress=self._progress if sys.stderr.isatty() and not options["json"] else lambda *_: None,
+                on_progress=self.progress,
             ).run()
-        if options["json"]:
-            result = {"logs": report.logs, "rows": report.rows, "clients": report.clients, "beyond": report.beyond}
-            self.stdout.write(json.dumps({**result, "journals": left, "dry_run": options["dry_run"]}))
-            return
         verb = "Would erase" if options["dry_run"] else "Erased"
         logs = f"{report.logs} error logs"
-        self.stdout.write(f"{verb}: {logs}, {report.rows} other rows, {report.clients} client hashes.")
-        if path:
-            self.stdout.write(f"Exported to {Path(path).resolve()}.")
-        for place in report.beyond:
-            self.stdout.write(f"Not reached from here, look yourself: {place}")
-        for name in left:
-            self.stdout.write(f"Still in use, run again when its process has ended: {name}")
+        lines = [
+            f"{verb}: {logs}, {report.rows} other rows, {report.clients} client hashes.",
+            *([f"Exported to {Path(path).resolve()}."] if path else []),
+            *(f"Not reached from here, look yourself: {place}" for place in report.beyond),
+            *(f"Still in use, run again when its process has ended: {name}" for name in left),
+        ]
+        self.answer({**dataclasses.asdict(report), "journals": left, "dry_run": options["dry_run"]}, lines)
 
     def _tell_waiting(self, count: int) -> None:
         self.stderr.write(f"Waiting for {count} processes of this machine to begin new journals ...")
-
-    def _progress(self, what: str, count: int) -> None:
-        self.stderr.write(f"\r{what}: {count}", ending="")

@@ -6,37 +6,33 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from error_tracking.exceptions import TrackerError
-from error_tracking.models import KnownBug
+from error_tracking.management import base
 from error_tracking.report import report_for
 from error_tracking.wording import bug_file
 
-from .error_tracking_bugs import bug_ids_near
+from .error_tracking_bugs import find
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """The command."""
 
     help = "Prints the file of one bug as it would be written to PLANNING_DIR, or its report as JSON."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
+        super().add_arguments(parser)
         parser.add_argument("bug", help="the bug's id, for example B-012")
         parser.add_argument("--output", metavar="FILE", default="-", help="write to FILE; '-' is standard output")
-        parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
         """Print the bug."""
-        bug = KnownBug.objects.filter(bug_id__iexact=options["bug"]).first()
-        if bug is None:
-            near = ", ".join(bug_ids_near(options["bug"]))
-            hint = f" Did you mean {near}?" if near else ""
-            raise CommandError(f"There is no bug {options['bug']!r}.{hint}")
+        [bug] = find([options["bug"]])
         report = report_for(bug)
         try:
-            text = json.dumps(json.loads(report.to_json()), indent=2) if options["json"] else bug_file(report)
+            text = json.dumps(json.loads(report.to_json()), indent=2) if self.is_json else bug_file(report)
             if options["output"] == "-":
                 self.stdout.write(text)
             else:

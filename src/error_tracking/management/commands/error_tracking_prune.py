@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from error_tracking import conf, retention
+from error_tracking.management import base
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """The command."""
 
     help = (
@@ -23,27 +22,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
-        parser.add_argument("--days", type=int, help="keep error logs this long (default: RETENTION_DAYS)")
+        super().add_arguments(parser)
+        parser.add_argument("--days", type=base.positive, help="keep error logs this long (default: RETENTION_DAYS)")
         parser.add_argument("--dry-run", action="store_true", help="say what would go, delete nothing")
-        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
         """Prune and say what went."""
         days = options["days"]
-        if days is not None and days < 1:
-            raise CommandError("--days must be at least 1.")
-        is_told = sys.stderr.isatty() and not options["json"]
-        done = retention.Pruner(
-            days=days,
-            is_dry=options["dry_run"],
-            on_progress=lambda what, count: self.stderr.write(f"\r{what}: {count}", ending="") if is_told else None,
-        ).run()
-        if options["json"]:
-            self.stdout.write(json.dumps({**dataclasses.asdict(done), "dry_run": options["dry_run"]}))
-            return
+        done = retention.Pruner(days=days, is_dry=options["dry_run"], on_progress=self.progress).run()
         verb = "Would delete" if options["dry_run"] else "Deleted"
         kept = days or conf.get_settings().RETENTION_DAYS
-        self.stdout.write(
+        text = (
             f"{verb} {done.logs} error logs older than {kept} days or beyond {retention.LOGS_PER_GROUP} of a group, "
             f"the request data of {done.reduced} and {done.clients} client hashes."
         )
+        self.answer({**dataclasses.asdict(done), "dry_run": options["dry_run"]}, [text])

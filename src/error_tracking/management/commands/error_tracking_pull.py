@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from error_tracking import conf
 from error_tracking.checkout import Checkout
 from error_tracking.exceptions import TrackerError
+from error_tracking.management import base
 from error_tracking.report import BugReport, report_from_json
-from error_tracking.trackers import Filed
 from error_tracking.trackers.github import GitHubTracker
 from error_tracking.trackers.markdown import MarkdownTracker, values_in
 from error_tracking.utils import checkout_of, clean_line
@@ -23,7 +21,7 @@ from error_tracking.wording import data_in
 DONE = ("resolved", "merged")
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """The command."""
 
     help = (
@@ -35,8 +33,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
+        super().add_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help="say what would be written, write nothing")
-        parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
         """Read the issues, write the files, say what was done."""
@@ -48,7 +46,7 @@ class Command(BaseCommand):
         if root is None:
             msg = f"PLANNING_DIR, {self.files.directory}, is in no git checkout: run this where the code is."
             raise CommandError(msg)
-        self.checkout, self.options, self.is_told = Checkout(root), options, sys.stderr.isatty() and not options["json"]
+        self.checkout, self.is_dry = Checkout(root), options["dry_run"]
         self.done: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
         try:
@@ -59,13 +57,10 @@ class Command(BaseCommand):
         self._tell()
 
     def _write_open(self) -> set[str]:
-        issues: list[tuple[Filed, str]] = []
-        for found in self.github.open_bodies():
-            issues.append(found)
-            self._progress(f"{len(issues)} issues read")
         numbers: dict[str, int | None] = {}
-        for position, (issue, body) in enumerate(issues, 1):
-            self._progress(f"{position} of {len(issues)} issues")
+        self.progress("issues, which are being read", 0)
+        for position, (issue, body) in enumerate(list(self.github.open_bodies()), 1):
+            self.progress("issues", position)
             report = self._report_in(body, issue.number)
             if report is None:
                 continue
@@ -75,7 +70,6 @@ class Command(BaseCommand):
             numbers[report.uuid] = issue.number
             status = "open" if report.status in DONE else report.status
             self._write(dataclasses.replace(report, status=status, issue_number=issue.number, issue_url=issue.url))
-        self._progress("")
         return set(numbers)
 
     def _write_closed(self, open_uuids: set[str]) -> None:
@@ -114,7 +108,7 @@ class Command(BaseCommand):
         try:
             path, _, has_changed = self.files.plan(report)
             change = "unchanged" if not has_changed else "updated" if path.exists() else "new"
-            if has_changed and not self.options["dry_run"]:
+            if has_changed and not self.is_dry:
                 self.files.file(report)
         except TrackerError as error:
             self._refuse(report.issue_number, report.bug_id, str(error))
@@ -125,23 +119,15 @@ class Command(BaseCommand):
     def _refuse(self, number: int | None, bug_id: str, reason: str) -> None:
         self.refused.append({"issue": number, "bug": bug_id, "reason": clean_line(reason, 300)})
 
-    def _progress(self, text: str) -> None:
-        if self.is_told:
-            self.stderr.write(f"\r\033[K{text}", ending="")
-
     def _tell(self) -> None:
-        if self.options["json"]:
-            result = {"dry_run": self.options["dry_run"], "bugs": self.done, "refused": self.refused}
-            self.stdout.write(json.dumps(result))
-        else:
-            for row in self.done:
-                self.stdout.write(f"{row['change']:10} {row['file']}  #{row['issue']} {row['status']}")
-            for row in self.refused:
-                self.stderr.write(f"refused    {row['bug']} #{row['issue']}: {row['reason']}")
-            if self.checkout.problem:
-                self.stderr.write(f"Without commits, git says: {clean_line(self.checkout.problem, 300)}")
-            verb = "Would write" if self.options["dry_run"] else "Wrote"
-            changed = sum(row["change"] != "unchanged" for row in self.done)
-            self.stdout.write(f"{verb} {changed} of {len(self.done)} files; {len(self.refused)} refused.")
+        for row in self.refused:
+            self.stderr.write(f"refused    {row['bug']} #{row['issue']}: {row['reason']}")
+        if self.checkout.problem:
+            self.stderr.write(f"Without commits, git says: {clean_line(self.checkout.problem, 300)}")
+        verb = "Would write" if self.is_dry else "Wrote"
+        changed = sum(row["change"] != "unchanged" for row in self.done)
+        lines = [f"{row['change']:10} {row['file']}  #{row['issue']} {row['status']}" for row in self.done]
+        lines.append(f"{verb} {changed} of {len(self.done)} files; {len(self.refused)} refused.")
+        self.answer({"dry_run": self.is_dry, "bugs": self.done, "refused": self.refused}, lines)
         if self.refused:
             raise CommandError(f"{len(self.refused)} of the bugs were refused.")

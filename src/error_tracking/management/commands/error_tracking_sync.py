@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import logging
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from error_tracking import conf, following, sweep
 from error_tracking.exceptions import TrackerError
+from error_tracking.management import base
 from error_tracking.models import Activity, Filing
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """The command."""
 
     help = (
@@ -27,47 +26,28 @@ class Command(BaseCommand):
         "Safe beside a running site. Exit status 1 when something failed in this round."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Add the options."""
-        parser.add_argument("--json", action="store_true", help="print the result as JSON")
-
-    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
+    def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401  Django's signature
         """Do the round, and say what was done in this time, also by others."""
-        started, followed, failed = timezone.now(), 0, []
+        started, followed, unread = timezone.now(), 0, []
         last = Activity.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-        with self._progress(is_told=sys.stderr.isatty() and not options["json"]):
+        with self._logged():
             has_more = sweep.run(is_waiting=True)
             try:
                 followed = following.follow()
             except TrackerError as error:
-                failed.append(f"the issues could not be read: {error}")
-        result = _result(started, last)
-        failed = result["failed"] = [*result["failed"], *failed]
-        result |= {"followed": followed, "has_more": has_more}
-        if options["json"]:
-            self.stdout.write(json.dumps(result))
-        else:
-            self._tell(result)
-        if failed:
-            raise CommandError(f"{len(failed)} failed in this round.")
-
-    def _tell(self, result: dict[str, Any]) -> None:
-        for name, value in result.items():
-            if isinstance(value, list) and value:
-                self.stdout.write("\n  ".join([f"{name.capitalize()}: {len(value)}", *value]))
-            elif value and name != "has_more":
-                self.stdout.write(f"{name.capitalize()}: {value}")
-        if not any(result.values()):
-            self.stdout.write("Nothing to do.")
-        if result["has_more"]:
-            self.stdout.write("Some errors are held for a few seconds: run it again then.")
+                unread.append(f"the issues could not be read: {error}")
+        result = {**_result(started, last), "followed": followed, "has_more": has_more}
+        result["failed"] += unread
+        self.answer(result, _lines(result))
+        if result["failed"]:
+            raise CommandError(f"{len(result['failed'])} failed in this round.")
 
     @contextlib.contextmanager
-    def _progress(self, *, is_told: bool) -> Iterator[None]:
+    def _logged(self) -> Iterator[None]:
         """Show what is logged meanwhile, a line per bug that is made or filed."""
         logger = logging.getLogger("error_tracking")
         handler, level = logging.StreamHandler(self.stderr), logger.level
-        if is_told:
+        if self.shows_progress:
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
         try:
@@ -75,6 +55,18 @@ class Command(BaseCommand):
         finally:
             logger.removeHandler(handler)
             logger.setLevel(level)
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    for name, value in result.items():
+        if isinstance(value, list) and value:
+            yield "\n  ".join([f"{name.capitalize()}: {len(value)}", *value])
+        elif value and name != "has_more":
+            yield f"{name.capitalize()}: {value}"
+    if not any(result.values()):
+        yield "Nothing to do."
+    if result["has_more"]:
+        yield "Some errors are held for a few seconds: run it again then."
 
 
 def _result(started: dt.datetime, last: int) -> dict[str, Any]:
