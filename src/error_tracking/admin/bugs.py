@@ -101,9 +101,9 @@ class KnownBugAdmin(PageAdmin):
         bug = context["original"]
         if bug is not None:
             offered = self._offered(bug)
-            actions = self.get_actions(request).values()
+            choices = self.get_action_choices(request, [])
             context |= {
-                "actions": [action[1:] for action in actions if action and action[1] in offered],
+                "actions": [(name, description) for name, description in choices if name in offered],
                 "filings": [(row, link_to(row.url, row.reference) or "-") for row in bug.filings.order_by("tracker")],
                 "groups": bug.groups.order_by("-last_seen")[:LISTED],
                 "activities": bug.activities.order_by("-pk")[:LISTED],
@@ -114,10 +114,9 @@ class KnownBugAdmin(PageAdmin):
     def response_change(self, request: HttpRequest, obj: KnownBug) -> HttpResponse:
         """Do the action whose button was pressed, after what was edited is saved, and stay on the page."""
         name = request.POST.get("_act", "")
-        chosen = self.get_actions(request).get(name)
-        if chosen is None or name not in self._offered(obj):
+        if name not in self._offered(obj) or name not in dict(self.get_action_choices(request, [])):
             return super().response_change(request, obj)
-        chosen[0](self, request, KnownBug.all_objects.filter(pk=obj.pk))
+        getattr(self, name)(request, KnownBug.all_objects.filter(pk=obj.pk))
         return HttpResponseRedirect(request.get_full_path())
 
     @staticmethod
