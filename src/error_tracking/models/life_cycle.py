@@ -81,12 +81,18 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
         """Mark the open ones as in progress; return the changed ones."""
         return self._move(Status.IN_PROGRESS, (Status.OPEN,), by=by)
 
-    def mute(self, *, by: str = "", until: dt.datetime | None = None, events: int | None = None) -> list[KnownBug]:
-        """Mute those that are open or in progress, *until* or for *events*: counted, but nothing is filed or sent."""
+    def mute(
+        self, *, by: str = "", until: dt.datetime | None = None, events: int | None = None, text: str = ""
+    ) -> list[KnownBug]:
+        """
+        Mute those that are open or in progress, *until* or for *events*, else for ever; return the changed ones.
+
+        They are counted, but nothing is filed or sent. *text* says why.
+        """
         count = F("occurrence_count") + events if events is not None else None
         words = [f"until {until:%Y-%m-%d %H:%M}"] if until else []
         words += [f"for {events} more events"] if events is not None else []
-        values: dict[str, Any] = {"text": " or ".join(words), "muted_until": until, "muted_until_count": count}
+        values: dict[str, Any] = {"text": text or " or ".join(words), "muted_until": until, "muted_until_count": count}
         return self._move(Status.MUTED, (Status.OPEN, Status.IN_PROGRESS), by=by, **values)
 
     def unmute(self, *, by: str = "", text: str = "") -> list[KnownBug]:

@@ -15,8 +15,8 @@ class Filed:
     What a tracker made: its name for it there, and where to look at it.
 
     ``is_local`` says that only this machine has it; ``state`` is ``"open"`` or
-    ``"closed"`` where the tracker has one, ``pushed_state`` what we have made it last,
-    and ``updated_at`` when it changed, in ISO 8601.
+    ``"closed"`` where the tracker has one and ``reason`` why, ``pushed_state`` what we
+    have made it last, and ``updated_at`` when it changed, in ISO 8601.
     """
 
     reference: str
@@ -24,6 +24,7 @@ class Filed:
     number: int | None = None
     is_local: bool = False
     state: str = ""
+    reason: str = ""
     pushed_state: str = ""
     updated_at: str = ""
 

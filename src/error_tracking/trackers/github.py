@@ -196,4 +196,5 @@ def _filed(issue: Any) -> Filed:  # noqa: ANN401  JSON
     state, updated_at = str(issue.get("state") or "open"), str(issue.get("updated_at") or "")
     status = _STATUS.search(str(issue.get("body")))
     pushed = ("closed" if status[1] in {"resolved", "merged"} else "open") if status else ""
-    return Filed(f"#{number}", url, number, state=state, pushed_state=pushed, updated_at=updated_at)
+    reason = str(issue.get("state_reason") or "").replace("_", " ")
+    return Filed(f"#{number}", url, number, state=state, reason=reason, pushed_state=pushed, updated_at=updated_at)
