@@ -242,6 +242,19 @@ class TestUpdate:
         server.tracker.update(of(known, count=10, severity="high", news=(news(7, "milestone"),)), "#1")
         assert [payload.keys() for method, _, payload in server.requests if method == "PATCH"] == [{"body"}]
 
+    def test_title_follows_the_bug_unless_a_person_has_changed_it(self, server):
+        known = server.filed()
+        became = of(known, title="Incident: OSError", kind="incident", news=(news(7, "edited"),))
+        for _ in range(2):
+            server.tracker.update(became, "#1")
+        assert server.issues[0]["title"] == "B-012: Incident: OSError"
+        patches = [payload for method, _, payload in server.requests if method == "PATCH"]
+        assert [payload.keys() for payload in patches] == [{"body", "title"}]
+        server.edit(1, title="Paying fails")
+        server.tracker.update(of(became, title="Another"), "#1")
+        server.tracker.update(of(became, title="One more"), "#1")
+        assert server.issues[0]["title"] == "Paying fails"
+
     def test_body_without_our_block_is_left_alone(self, server):
         known = server.filed()
         server.edit(1, body="I have written it anew.")

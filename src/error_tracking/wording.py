@@ -14,7 +14,7 @@ import re
 from django.template.loader import render_to_string
 
 from .exceptions import TrackerError
-from .report import TITLE_CHARS, BugReport, News
+from .report import TITLE_CHARS, BugReport, News, report_from_json
 from .reproduction import failing_test, reproduction
 from .utils import clean_line, clean_text
 
@@ -35,6 +35,8 @@ FRONT_MATTER = (
     "issue",
 )
 _IN_REPORT = {"id": "bug_id", "occurrences": "count", "issue": "issue_url"}  # those that have another name there
+_REQUEST = ("headers", "query", "body", "kwargs", "arguments", "is_json")  # what retention takes out of a log
+_PYTHON = re.compile(r"^(`{3,})python\n.*?\n\1$", re.DOTALL | re.MULTILINE)
 _DATA = re.compile(rf"<!-- {DATA} (\{{[^<>]{{1,{DATA_CHARS * 2}}}\}}) -->")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, 5.1
@@ -184,8 +186,18 @@ def data_in(body: str) -> str:
     return found[1] if found else ""
 
 
+def report_in(body: str) -> BugReport | None:
+    """Return the report that *body* was written from last, as far as it says; None where it does not."""
+    try:
+        return report_from_json(data_in(body))
+    except ValueError:
+        return None
+
+
 def with_status(body: str, report: BugReport) -> str:
     """Return *body* with its part that changes written anew; what people wrote around it is kept."""
+    if report.is_reduced and (known := report_in(body)):
+        report = dataclasses.replace(report, **{name: getattr(known, name) for name in _REQUEST})
     head, begin, rest = body.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):
@@ -222,6 +234,12 @@ def bug_file(report: BugReport) -> str:
     return "\n\n".join([front_matter(report), title, HEADER, generated(report), "## Notes"]) + "\n"
 
 
-def generated(report: BugReport) -> str:
-    """Return the part of the bug file that is ours, between its markers."""
-    return f"{BEGIN}\n{markdown(report)}\n{END}"
+def generated(report: BugReport, before: str = "") -> str:
+    """
+    Return the part of the bug file that is ours, between its markers.
+
+    Its Python is that of *before*, which was there, where the request is known no more.
+    """
+    text = markdown(report)
+    kept = iter([match[0] for match in _PYTHON.finditer(before)] if report.is_reduced else [])
+    return f"{BEGIN}\n{_PYTHON.sub(lambda match: next(kept, match[0]), text)}\n{END}"

@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from error_tracking.exceptions import TrackerError
-from error_tracking.wording import BEGIN, issue_body, news_text, with_status
+from error_tracking.wording import BEGIN, issue_body, news_text, report_in, with_status
 
 from .base import Filed, Tracker
 from .github_api import TIMEOUT_SECONDS, GitHubClient, RefusedError
@@ -95,6 +95,9 @@ class GitHubTracker(Tracker):
         changes: dict[str, Any] = {}
         if with_status(body, report) != body:
             changes["body"] = with_status(body, report)
+        sent = report_in(body)
+        if sent and sent.safe_title == issue.get("title") != report.safe_title:  # else a person has written it
+            changes["title"] = report.safe_title
         if found.state != wanted:
             reason = ("not_planned" if report.merged_into else "completed") if report.is_closed else "reopened"
             changes |= {"state": wanted, "state_reason": reason}

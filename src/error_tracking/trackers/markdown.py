@@ -144,12 +144,13 @@ def _text_of(path: Path) -> str:
 
 def _renewed(old: str, report: BugReport) -> str:
     head, begin, rest = old.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    before, end, tail = rest.partition(END)
     front = _FRONT.match(head)
     if not (begin and end and front):
         return old  # the markers or the front matter were taken out: the file belongs to people now
     newline = "\r\n" if front[0].endswith("\r\n") else "\n"
-    ours = [text.replace("\n", newline) for text in (front_matter(report) + "\n", generated(report))]
+    written = (front_matter(report) + "\n", generated(report, before.replace("\r\n", "\n")))
+    ours = [text.replace("\n", newline) for text in written]
     return f"{ours[0]}{head[front.end() :]}{ours[1]}{tail}"
 
 
