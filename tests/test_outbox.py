@@ -257,7 +257,7 @@ class TestTaskAndRunners:
             assert time.monotonic() - started < 1
         finally:
             release.set()
-        publisher._stuck.join(5)
+        publisher._thread.join(5)
         monkeypatch.setattr(tasks, "publish", lambda pk: None)
         assert publisher.publish(bug.pk)
 
@@ -282,6 +282,14 @@ class TestTaskAndRunners:
         configure(RUNNER="inline")
         runners.run_due()
         assert Filing.objects.get(bug=bug).state == "filed"
+
+    def test_inline_reads_the_issues_back(self, bug, configure, monkeypatch):
+        followed = []
+        monkeypatch.setattr(runners.following, "is_due", lambda: True)
+        monkeypatch.setattr(runners.following, "follow", lambda: followed.append(True))
+        configure(RUNNER="inline")
+        runners.run_due()
+        assert followed == [True]
 
     @pytest.mark.django_db(transaction=True)
     def test_thread_files_and_ends(self, bug, configure):

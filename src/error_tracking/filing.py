@@ -22,6 +22,7 @@ from django.utils import timezone
 from . import allowance, conf, following, signals, trackers
 from .exceptions import TrackerError
 from .models import Activity, Filing, KnownBug
+from .models.base import committed
 from .models.filing import REASON_CHARS, FilingQuerySet
 from .models.known_bug import format_bug_id
 from .report import BugReport, report_for, report_from
@@ -95,6 +96,7 @@ class BugCreationService:
         known = {"uuid": str(bug.uuid), "title": bug.title, "severity": bug.severity} if bug is not None else {}
         return report_from(bug_id, {**known, **data})
 
+    @committed(Filing)
     def file(self, known_bug_id: int) -> int:
         """
         Do what is due for the bug with this primary key; return how many trackers did something.

@@ -18,7 +18,7 @@ from django.utils import timezone
 from . import conf, trackers
 from .exceptions import TrackerError
 from .models import Activity, Filing, KnownBug
-from .models.base import moment_from, write_alias
+from .models.base import committed, moment_from, write_alias
 from .trackers.github import BY, SKEW, GitHubTracker
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def is_due() -> bool:
     return tracker is not None and not tracker.why_not() and _bugs().exists()
 
 
+@committed(KnownBug)
 def follow() -> int:
     """
     Read what has changed and have the bugs follow; return how many did.

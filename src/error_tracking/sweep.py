@@ -11,8 +11,10 @@ import functools
 
 from . import allowance, conf, gate, known, retention, runners, upkeep
 from .models import Journal, Release
+from .models.base import committed
 
 
+@committed(Journal)
 def run(*, is_waiting: bool = False) -> bool:
     """
     Do one round; return whether something asks for another within seconds.

@@ -6,12 +6,16 @@ Must not know any one noun.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
-from django.db import models, router
+from django.db import connections, models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from error_tracking import conf
 
 
 def moment_from(timestamp: float) -> dt.datetime:
@@ -23,6 +27,28 @@ def moment_from(timestamp: float) -> dt.datetime:
 def write_alias(model: type[models.Model]) -> str:
     """Return the database that *model* is written to."""
     return router.db_for_write(model)
+
+
+@contextlib.contextmanager
+def committed(model: type[models.Model]) -> Iterator[None]:
+    """
+    Have all that is written beside *model* committed at once, also with the host's AUTOCOMMIT off.
+
+    For work that reaches outside: what a rollback forgets would be done again. What
+    the caller has not committed yet is committed too; not inside ``atomic()``, nor
+    where RECORDER says that we write in the host's transaction.
+    """
+    connection = connections[write_alias(model)]
+    is_hosts = connection.in_atomic_block or conf.get_settings().RECORDER == "immediate"
+    if is_hosts or connection.get_autocommit():
+        yield
+        return
+    connection.commit()
+    connection.set_autocommit(True)
+    try:
+        yield
+    finally:
+        connection.set_autocommit(False)
 
 
 class TimestampedModel(models.Model):
