@@ -25,6 +25,8 @@ SWEEP_GROUPS = 200
 PUBLIC_GROUPS = 5_000
 EVIDENCE_CLIENTS = 3
 SPIKE_CLIENTS = 20
+SPIKE_EVERY = dt.timedelta(hours=24)
+SETTLED = dt.timedelta(hours=2)
 NEVER_STATUS_CODES = frozenset({401, 429})
 NOT_FOUND = 404
 
@@ -86,21 +88,24 @@ def sweep() -> bool:
     return is_held
 
 
-def open_spiking() -> int:
-    """Make bugs of refused requests far above their usual hour from many clients: a wrong ALLOWED_HOSTS, say."""
-    settings = conf.get_settings()
-    if settings.CLIENT_ERROR_BUGS != "evidence":
-        return 0
-    made = 0
+def note_spikes() -> None:
+    """
+    Note which bugs happen far more often than usual, once a day.
+
+    Refused requests that do so from many clients become bugs: a wrong ALLOWED_HOSTS, say.
+    """
+    settings, now = conf.get_settings(), timezone.now()
+    opens = settings.creates_bugs and settings.CLIENT_ERROR_BUGS == "evidence"
     for group, count, usual in HourlyCount.objects.spiking(settings.environment):
-        is_refused = group.bug_id is None and group.is_client_error and group.status_code not in NEVER_STATUS_CODES
+        text = f"{count} in this hour, usually {usual:.0f}"
         # A dead link of the site's own shows itself by evidence; what is left are scanners.
-        if is_refused and group.status_code != NOT_FOUND and clients_of(group) >= SPIKE_CLIENTS:
-            bug, is_new = open_bug(group)
-            made += is_new
-            text = f"{count} in this hour, usually {usual:.0f}, from many clients"
-            KnownBug.all_objects.filter(pk=bug.pk).note(Activity.Verb.SPIKING, text=text, spiked_at=timezone.now())
-    return made
+        is_refused = group.is_client_error and group.status_code not in {*NEVER_STATUS_CODES, NOT_FOUND}
+        if opens and is_refused and group.bug_id is None and clients_of(group) >= SPIKE_CLIENTS:
+            bug, _ = open_bug(group)
+            bugs, text = KnownBug.objects.filter(pk=bug.pk), f"{text}, from many clients"
+        else:  # a bug that is new has just been told of
+            bugs = KnownBug.objects.open().filter(pk=group.bug_id, created__lt=now - SETTLED)
+        bugs.exclude(spiked_at__gte=now - SPIKE_EVERY).note(Activity.Verb.SPIKING, text=text, spiked_at=now)
 
 
 def clients_of(group: ErrorGroup) -> int:

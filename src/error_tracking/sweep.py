@@ -26,7 +26,7 @@ def run(*, is_waiting: bool = False) -> bool:
     is_held = False
     if conf.get_settings().creates_bugs:
         is_held = gate.sweep()
-        gate.open_spiking()
+    gate.note_spikes()
     upkeep.run()
     if is_waiting:
         runners.file_all()
