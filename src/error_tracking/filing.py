@@ -37,8 +37,6 @@ FIRST_DELAY_SECONDS = 60.0
 STEADY_ATTEMPTS = 3  # these are a minute apart, then the pause doubles
 LONGEST_DELAY_SECONDS = 3_600.0
 
-_told: set[str] = set()
-
 
 class BugCreationService:
     """Files bugs with their trackers; stateless."""
@@ -46,11 +44,6 @@ class BugCreationService:
     def __init__(self, *, trackers_by_name: Mapping[str, Tracker] | None = None) -> None:
         """Use *trackers_by_name* in place of the configured ones."""
         self._trackers = trackers_by_name
-
-    @property
-    def trackers(self) -> Mapping[str, Tracker]:
-        """Return the trackers by name."""
-        return self._trackers if self._trackers is not None else trackers.configured()
 
     def get_next_bug_id(self) -> str:
         """Return the bug id that the next bug would get; tells, reserves nothing."""
@@ -116,10 +109,10 @@ class BugCreationService:
     def able_trackers(self, rows: FilingQuerySet) -> dict[str, Tracker]:
         """Return the trackers that this process can serve; the due *rows* of the others say why it cannot."""
         able = {}
-        for name, tracker in self.trackers.items():
+        for name, tracker in (self._trackers or trackers.configured()).items():
             if why_not := tracker.why_not():
                 rows.filter(tracker=name).say_why(why_not, timezone.now())
-                tell_once(f"cannot file with {name}: {why_not}")
+                trackers.tell_once(f"cannot file with {name}: {why_not}")
             else:
                 able[name] = tracker
         return able
@@ -212,12 +205,7 @@ def retry_delay(attempt: int, *, retry_after: float | None = None) -> float:
         attempt: How many times it has been tried, from 1.
 
         retry_after: Seconds from the tracker's ``Retry-After`` (RFC 9110, 10.2.3).
-
-    Raises:
-        ValueError: *attempt* is less than 1.
     """
-    if attempt < 1:
-        raise ValueError(f"attempt counts from 1, not {attempt}")
     if retry_after is not None:
         return retry_after
     delay = float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(max(0, attempt - STEADY_ATTEMPTS), 20)))
@@ -228,7 +216,7 @@ def configured_trackers() -> list[str]:
     """Return the names of the trackers that new bugs are filed with; tells once that GitHub is not among them."""
     names = list(trackers.configured())
     if GitHubTracker.name not in names:
-        tell_once("GITHUB_REPO is not set: bugs get a file and no GitHub issue")
+        trackers.tell_once("GITHUB_REPO is not set: bugs get a file and no GitHub issue")
     return names
 
 
@@ -237,10 +225,3 @@ def request(bug: KnownBug, *, is_retry: bool = False) -> None:
     Filing.objects.request_for(bug, configured_trackers())
     if is_retry:
         Filing.objects.filter(bug=bug).retry()
-
-
-def tell_once(message: str) -> None:
-    """Log *message* the first time it is told in this process."""
-    if message not in _told:
-        _told.add(message)
-        logger.info(message)

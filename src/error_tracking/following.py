@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Max, Min
@@ -19,12 +18,10 @@ from . import conf, trackers
 from .exceptions import TrackerError
 from .models import Activity, Filing, KnownBug
 from .models.base import committed, moment_from, write_alias
+from .models.life_cycle import KnownBugQuerySet
+from .report import BugReport
+from .trackers import Filed
 from .trackers.github import BY, SKEW, GitHubTracker
-
-if TYPE_CHECKING:
-    from .models.life_cycle import KnownBugQuerySet
-    from .report import BugReport
-    from .trackers import Filed
 
 GRACE = dt.timedelta(hours=1)  # a fix that closed the issue is merged, and not yet running everywhere
 UNPLANNED = {"not planned", "duplicate"}  # nobody will mend it here, so it must not come back
@@ -65,13 +62,13 @@ def follow() -> int:
         for issue in tracker.changed_since(since):
             bug = _bugs().filter(github_issue_number=issue.number, github_issue_url=issue.url).first()
             followed += bug is not None and not _is_ours(bug, issue) and _follow(bug, issue)
-            read = _moment(issue.updated_at) or read
+            read = issue.updated_at or read
     except TrackerError as error:
         _next_poll += error.retry_after or 0.0
         raise
     finally:
         if read is not None:
-            _bugs().filter(pk=found["newest"]).update(github_issue_updated_at=read)
+            _bugs().filter(pk=found["newest"]).update(github_issue_updated_at=moment_from(read.timestamp()))
     return followed
 
 
@@ -114,12 +111,4 @@ def _follow(bug: KnownBug, issue: Filed) -> bool:
 
 
 def _bugs() -> KnownBugQuerySet:
-    rows: KnownBugQuerySet = KnownBug.all_objects.filter(environment=conf.get_settings().environment)
-    return rows.exclude(github_issue_number=None)
-
-
-def _moment(text: str) -> dt.datetime | None:
-    try:
-        return moment_from(dt.datetime.fromisoformat(text).timestamp())
-    except ValueError:
-        return None
+    return KnownBug.all_objects.filter(environment=conf.get_settings().environment).exclude(github_issue_number=None)

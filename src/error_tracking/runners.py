@@ -105,8 +105,7 @@ _filer, _publisher = FilerThread(), Publisher()
 
 def due() -> FilingQuerySet:
     """Return the rows of this environment that somebody should take now."""
-    rows: FilingQuerySet = Filing.objects.due(timezone.now()).wanted(conf.get_settings().environment)
-    return rows
+    return Filing.objects.due(timezone.now()).wanted(conf.get_settings().environment)
 
 
 def _bugs_of(rows: FilingQuerySet) -> list[int]:

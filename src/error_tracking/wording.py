@@ -58,6 +58,18 @@ def fence(text: str, language: str = "") -> str:
     return f"{ticks}{language}\n{text}\n{ticks}"
 
 
+def ours(text: str) -> str:
+    """Return *text* between the markers of what is written anew."""
+    return f"{BEGIN}\n{text}\n{END}"
+
+
+def parts_of(text: str) -> tuple[str, str, str] | None:
+    """Return what stands before, between and after the markers in *text*; None where somebody has taken them out."""
+    before, begin, rest = text.partition(BEGIN)
+    between, end, after = rest.partition(END)
+    return (before, between, after) if begin and end else None
+
+
 def _without_comments(text: str) -> str:
     """Return *text* without the begin of a comment: it may look like one of ours, which are searched for."""
     return text.replace("<!--", "<!- -")
@@ -118,11 +130,6 @@ def facts(report: BugReport) -> str:
     return _listed(found)
 
 
-def status_block(report: BugReport) -> str:
-    """Return the part of an issue that is written anew when the bug's state changes."""
-    return f"{BEGIN}\n{status_facts(report)}\n{END}"
-
-
 def markdown(report: BugReport, *, status: str = "") -> str:
     """
     Return the Markdown of *report*: what happens, where, how to see it again, when it is done.
@@ -168,7 +175,7 @@ def cut(text: str, limit: int) -> str:
 def issue_body(report: BugReport) -> str:
     """Return the body of an issue: the Markdown, the marker, and what ``error_tracking_pull`` makes the file of."""
     tail = "\n\n".join(["", report.marker, _hidden(report)]).rstrip()
-    return cut(markdown(report, status=status_block(report)), BODY_CHARS - len(tail)) + tail
+    return cut(markdown(report, status=ours(status_facts(report))), BODY_CHARS - len(tail)) + tail
 
 
 def _hidden(report: BugReport) -> str:
@@ -198,13 +205,11 @@ def with_status(body: str, report: BugReport) -> str:
     """Return *body* with its part that changes written anew; what people wrote around it is kept."""
     if report.is_reduced and (known := report_in(body)):
         report = dataclasses.replace(report, **{name: getattr(known, name) for name in _REQUEST})
-    head, begin, rest = body.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
+    parts, hidden = parts_of(body), _hidden(report)
+    if parts is None:
         return body
-    hidden = _hidden(report)
-    tail = _DATA.sub(lambda _match: hidden, tail) if hidden else tail
-    return f"{head}{status_block(report)}{tail}"
+    tail = _DATA.sub(lambda _match: hidden, parts[2]) if hidden else parts[2]
+    return f"{parts[0]}{ours(status_facts(report))}{tail}"
 
 
 def news_text(news: News) -> str:
@@ -242,4 +247,4 @@ def generated(report: BugReport, before: str = "") -> str:
     """
     text = markdown(report)
     kept = iter([match[0] for match in _PYTHON.finditer(before)] if report.is_reduced else [])
-    return f"{BEGIN}\n{_PYTHON.sub(lambda match: next(kept, match[0]), text)}\n{END}"
+    return ours(_PYTHON.sub(lambda match: next(kept, match[0]), text))

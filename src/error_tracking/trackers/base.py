@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import datetime as dt
 from typing import ClassVar
 
 from error_tracking.report import BugReport
@@ -16,7 +17,7 @@ class Filed:
 
     ``is_local`` says that only this machine has it; ``state`` is ``"open"`` or
     ``"closed"`` where the tracker has one and ``reason`` why, ``pushed_state`` what we
-    have made it last, and ``updated_at`` when it changed, in ISO 8601.
+    have made it last, and ``updated_at`` when it changed.
     """
 
     reference: str
@@ -26,7 +27,7 @@ class Filed:
     state: str = ""
     reason: str = ""
     pushed_state: str = ""
-    updated_at: str = ""
+    updated_at: dt.datetime | None = None
 
 
 class Tracker(abc.ABC):

@@ -86,8 +86,7 @@ def send(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> R
         connection = _connection(parts.scheme, parts.hostname or "", parts.port)
         connection.connect()
     except (OSError, UnicodeError, http.client.HTTPException) as error:
-        msg = f"{parts.hostname} cannot be reached: {type(error).__name__}: {error}"
-        raise UnreachableError(msg) from error
+        raise UnreachableError(f"{parts.hostname} cannot be reached: {type(error).__name__}: {error}") from error
     # A server that sends byte by byte gets no more time than one that is silent.
     watch = threading.Timer(READ_SECONDS, _hang_up, [connection.sock])
     watch.daemon = True
@@ -103,8 +102,7 @@ def send(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> R
     except (OSError, http.client.HTTPException) as error:
         is_slow = time.monotonic() - began >= READ_SECONDS
         what = f"in {READ_SECONDS:.0f} seconds" if is_slow else f"{type(error).__name__}: {error}"
-        msg = f"no whole answer from {parts.hostname}: {what}"
-        raise TrackerError(msg) from error
+        raise TrackerError(f"no whole answer from {parts.hostname}: {what}") from error
     finally:
         watch.cancel()
         connection.close()
