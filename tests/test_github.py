@@ -393,9 +393,11 @@ class TestFailures:
         """FAULTS X09: a byte now and then is no answer."""
         monkeypatch.setattr(http, "READ_SECONDS", 1.0)
         server.fail(how, only="GET")
+        tracker = server.tracker
+        tracker.client.timeout = 1
         began = time.monotonic()
         with pytest.raises(TrackerError, match="in 1 seconds") as caught:
-            GitHubTracker(server.text, timeout=1).find(REPORT)
+            tracker.find(REPORT)
         assert time.monotonic() - began < 3
         assert not caught.value.is_permanent
 
@@ -534,7 +536,9 @@ class TestGh:
             program.chmod(0o755)
             monkeypatch.setenv("PATH", f"{tmp_path}")
             monkeypatch.setenv("HOME", str(tmp_path))
-            return GitHubTracker("acme/shop", timeout=1)
+            tracker = GitHubTracker("acme/shop")
+            tracker.client.timeout = 1
+            return tracker
 
         return make
 

@@ -64,7 +64,7 @@ class TestFiling:
         """FAULTS X01."""
         tracker = MemoryTracker()
         tracker.file(report.report_for(bug))
-        Filing.objects.update(state="claimed", attempts=1, claimed_until=timezone.now() - dt.timedelta(seconds=1))
+        Filing.objects.update(state="claimed", attempts=1, next_attempt_at=timezone.now() - dt.timedelta(seconds=1))
         assert self.service(tracker).file(bug.pk) == 1
         assert len(tracker.reports) == 1
 

@@ -132,7 +132,7 @@ class BugCreationService:
     def _give_back(row: Filing, **values: object) -> int:
         """Set *values* on the claimed *row*, unless its lease has run out and somebody else is at it."""
         ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
-        return ours.update(claimed_until=None, published_at=None, modified=timezone.now(), **values)
+        return ours.update(published_at=None, modified=timezone.now(), **values)
 
     def _attempt(self, row: Filing, tracker: Tracker) -> bool:
         bug = row.bug
@@ -163,12 +163,13 @@ class BugCreationService:
         if result is not None and row.tracker == GitHubTracker.name:
             following.keep_issue(bug, report, result)
         state = Filing.State.LOCAL if result is not None and result.is_local else Filing.State.FILED
-        values: dict[str, object] = {"state": state, "told": report.told, "attempts": 0, "reason": ""}
+        now = timezone.now()
+        values = {"state": state, "told": report.told, "attempts": 0, "reason": "", "next_attempt_at": now}
         if result is not None:
             values |= {"reference": result.reference[:200], "url": result.url or row.url}
         if is_new:
             # What was resolved while it was being filed is due once more, to be closed.
-            values |= {"filed_at": timezone.now(), "told": max(0, report.told - report.is_closed)}
+            values |= {"filed_at": now, "told": max(0, report.told - report.is_closed)}
         is_ours = self._give_back(row, **values)
         if is_new and result is not None and is_ours:
             if row.tracker == GitHubTracker.name:  # a file that was written before names the issue now

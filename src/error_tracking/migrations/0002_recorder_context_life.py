@@ -142,6 +142,10 @@ class Migration(migrations.Migration):
             model_name='errorlog',
             index=models.Index(fields=['is_reduced', 'created'], name='et_log_reduced'),
         ),
+        migrations.RemoveField(
+            model_name='filing',
+            name='claimed_until',
+        ),
         migrations.AlterField(
             model_name='errorlog',
             name='group',

@@ -19,7 +19,7 @@ from error_tracking.report import BugReport, News
 from error_tracking.wording import BEGIN, issue_body, news_text, report_in, with_status
 
 from .base import Filed, Tracker
-from .github_api import TIMEOUT_SECONDS, GitHubClient, RefusedError
+from .github_api import GitHubClient, RefusedError
 
 PAGE_SIZE = 100
 LOOKUP_PAGES = 10
@@ -43,10 +43,10 @@ class GitHubTracker(Tracker):
 
     name = "github"
 
-    def __init__(self, repo: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        """File in *repo*, as GITHUB_REPO names it; give ``gh`` *timeout* seconds per call."""
+    def __init__(self, repo: str) -> None:
+        """File in *repo*, as GITHUB_REPO names it."""
         self.repo = repo
-        self.client = GitHubClient(repo, timeout=timeout)
+        self.client = GitHubClient(repo)
 
     def why_not(self) -> str:
         """Return why this process cannot file here."""

@@ -216,12 +216,9 @@ def _response_from(output: str) -> Response | None:
     status = re.match(r"HTTP/\S+ (\d{3})", lines[0])
     if status is None:
         return None
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-    try:
-        data = json.loads(body) if body.strip() else None
-    except (ValueError, RecursionError):
-        return None
-    return Response(int(status[1]), headers, data)
+    headers = ((name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:]))
+    response = Response.of(int(status[1]), headers, body)
+    return None if response.data is None and body.strip() else response  # half an answer is none
 
 
 def _error_from(response: Response) -> RefusedError:

@@ -17,6 +17,7 @@ import ssl
 import threading
 import time
 import urllib.request
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +42,15 @@ class Response:
     status: int
     headers: dict[str, str]
     data: Any
+
+    @classmethod
+    def of(cls, status: int, headers: Iterable[tuple[str, str]], body: str | bytes) -> Response:
+        """Return the response that has these *headers* and this *body*."""
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError):
+            data = None
+        return cls(status, {name.lower(): value for name, value in headers}, data)
 
     @property
     def retry_after(self) -> float | None:
@@ -106,11 +116,7 @@ def send(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> R
     finally:
         watch.cancel()
         connection.close()
-    try:
-        data = json.loads(content) if content.strip() else None
-    except (ValueError, RecursionError):
-        data = None
-    return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, data)
+    return Response.of(answer.status, answer.getheaders(), content)
 
 
 def _hang_up(sock: socket.socket) -> None:
