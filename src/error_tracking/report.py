@@ -14,7 +14,7 @@ import json
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from . import conf
 from .fingerprint import normalize_route
 from .models import Activity, ErrorGroup, ErrorLog, GroupClient, KnownBug
-from .samples import Shape, argument_like, checked_shape, shape_of
+from .samples import Shape, argument_like, kind_of, known_kind, shape_of
 from .utils import clean_line, clean_text
 
 TITLE_CHARS = 200
@@ -239,9 +239,10 @@ def _mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
     return value if isinstance(value, dict) else {}
 
 
-def _shape(value: Any) -> Any:  # noqa: ANN401  JSON
+def _shape(value: Any, leaf: Callable[[str, object], str] = kind_of) -> Any:  # noqa: ANN401  JSON
     """Return the shape of *value* with the names that read like names of fields, so many at most."""
-    return shape_of(value, _is_field_name, iter(range(FIELDS)))
+    left = iter(range(FIELDS))
+    return shape_of(value, lambda name: _is_field_name(name) and next(left, None) is not None, leaf)
 
 
 def _is_field_name(name: Any) -> bool:  # noqa: ANN401  JSON
@@ -341,7 +342,7 @@ def _checked(name: str, kind: str, value: Any) -> Any:  # noqa: ANN401  JSON
         return json.loads(json.dumps(dict(value)))
     if kind in {"Fields", "Shape"}:
         is_plain = isinstance(value, dict) or (kind == "Shape" and isinstance(value, list))
-        return checked_shape(value if is_plain else {}, _is_field_name, iter(range(FIELDS)))
+        return _shape(value if is_plain else {}, known_kind)
     if kind == "tuple[Frame, ...]":
         frames = [(file, _checked("", "int", line), function, source) for file, line, function, source in value]
         return tuple((_text(file), line, _text(function), _text(source)) for file, line, function, source in frames)[
