@@ -93,6 +93,14 @@ class TestIncident:
         assert KnownBug.objects.get(number=4).groups.count() == 1, "what somebody works on is left alone"
         assert sum(KnownBug.objects.values_list("occurrence_count", flat=True)) == 5
 
+    def test_severity_that_a_person_has_set_stays_when_a_bug_becomes_an_incident(self):
+        for n in range(5):
+            store.store([outage(f"v{n}", "ValueError", "builtins", "shop.prices.price")])
+            gate.sweep()
+            KnownBug.objects.filter(number=1, kind="error").update(severity="low", has_manual_severity=True)
+        incident = KnownBug.objects.get(number=1)
+        assert (incident.kind, incident.severity) == ("incident", "low")
+
     def test_different_causes_stay_apart(self):
         store.store([outage(f"v{n}", place=f"library.module.function_{n}") for n in range(8)])
         gate.sweep()

@@ -155,11 +155,8 @@ def _open_or_join(group: ErrorGroup) -> None:
 def _open_incident(groups: list[ErrorGroup]) -> None:
     """Make one bug of *groups*, which have one cause: the first of their young bugs, or a new one."""
     cause = groups[0].cause
-    values = {
-        "kind": KnownBug.Kind.INCIDENT,
-        "severity": KnownBug.Severity.CRITICAL,
-        "title": f"Incident: {cause}"[:255],
-    }
+    values = {"kind": KnownBug.Kind.INCIDENT, "title": f"Incident: {cause}"[:255]}
+    critical = {"severity": KnownBug.Severity.CRITICAL}
     since = timezone.now() - 2 * INCIDENT_SPAN
     young = KnownBug.objects.filter(
         groups__in=groups, status=KnownBug.Status.OPEN, kind=KnownBug.Kind.ERROR, cause=cause, created__gte=since
@@ -167,11 +164,12 @@ def _open_incident(groups: list[ErrorGroup]) -> None:
     bugs = list(young.distinct().order_by("number"))
     if bugs:
         incident = bugs[0]
+        values |= {} if incident.has_manual_severity else critical
         KnownBug.all_objects.filter(pk=incident.pk).note(Activity.Verb.EDITED, text="became an incident", **values)
         KnownBug.objects.filter(pk__in=[bug.pk for bug in bugs[1:]]).merge_into(incident)
     else:
         free = [group for group in groups if group.bug_id is None]
-        incident, _ = open_bug(free[0], **values)
+        incident, _ = open_bug(free[0], **values, **critical)
     logger.warning("an incident: bug=%s cause=%r groups=%d", incident.bug_id, cause, len(groups))
     for group in groups:
         if group.bug_id is None:
