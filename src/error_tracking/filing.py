@@ -119,9 +119,8 @@ class BugCreationService:
 
     def _is_allowed(self, row: Filing) -> bool:
         """Return whether the claimed *row* may be filed now; only who has claimed it takes of the allowance."""
-        if row.attempts > 1 or row.reference:
-            return True
-        refused = allowance.take(row.tracker, row.bug)
+        is_begun = row.attempts > 1 or row.reference
+        refused = None if is_begun else allowance.take(row.tracker, row.bug)
         if refused is None:
             return True
         goes_on, reason = refused
@@ -138,12 +137,13 @@ class BugCreationService:
         bug = row.bug
         try:
             report = dataclasses.replace(report_for(bug, told=row.told), requested_at=row.created.isoformat())
-            found = None
             if row.reference:
                 result = tracker.update(report, row.reference)
+            elif row.attempts > 1 and (result := tracker.find(report)) is not None:
+                # Made of what was known then: what has happened since is still to be told.
+                report = dataclasses.replace(report, told=row.told)
             else:
-                found = tracker.find(report) if row.attempts > 1 else None
-                result = found or tracker.file(report)
+                result = tracker.file(report)
         except TrackerError as error:
             self._keep_failure(row, error)
             return False
@@ -151,27 +151,22 @@ class BugCreationService:
             logger.exception("a tracker failed: bug=%s tracker=%s", bug.bug_id, row.tracker)
             self._keep_failure(row, TrackerError(f"{type(error).__name__} in the tracker: {error}"))
             return False
-        if found is not None:  # made of what was known then: what has happened since is still to be told
-            report = dataclasses.replace(report, told=row.told)
-        self._keep_result(row, report, result)
+        self._keep_result(row, report, result or Filed(row.reference, row.url))  # nothing was to do
         return True
 
-    def _keep_result(self, row: Filing, report: BugReport, result: Filed | None) -> None:
-        bug, is_new = row.bug, not row.reference
-        if result is not None and row.tracker == MarkdownTracker.name:
+    def _keep_result(self, row: Filing, report: BugReport, result: Filed) -> None:
+        bug, is_new, now = row.bug, not row.reference, timezone.now()
+        if row.tracker == MarkdownTracker.name:
             KnownBug.all_objects.filter(pk=bug.pk).update(file_name=result.reference)
-        if result is not None and row.tracker == GitHubTracker.name:
+        if row.tracker == GitHubTracker.name and result.number:
             following.keep_issue(bug, report, result)
-        state = Filing.State.LOCAL if result is not None and result.is_local else Filing.State.FILED
-        now = timezone.now()
+        state = Filing.State.LOCAL if result.is_local else Filing.State.FILED
         values = {"state": state, "told": report.told, "attempts": 0, "reason": "", "next_attempt_at": now}
-        if result is not None:
-            values |= {"reference": result.reference[:200], "url": result.url or row.url}
+        values |= {"reference": result.reference[:200], "url": result.url or row.url}
         if is_new:
             # What was resolved while it was being filed is due once more, to be closed.
             values |= {"filed_at": now, "told": max(0, report.told - report.is_closed)}
-        is_ours = self._give_back(row, **values)
-        if is_new and result is not None and is_ours:
+        if self._give_back(row, **values) and is_new:
             if row.tracker == GitHubTracker.name:  # a file that was written before names the issue now
                 Filing.objects.filter(bug=bug, tracker=MarkdownTracker.name).exclude(reference="").refile()
             place = f"{row.tracker}: {result.url or result.reference}"
