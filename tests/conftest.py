@@ -13,7 +13,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.test import SimpleTestCase
 
-from error_tracking import context, error_pages, filing, gate, known, runners, testing
+from error_tracking import context, error_pages, gate, known, runners, testing, trackers
 from error_tracking.models import ErrorGroup
 from error_tracking.recorder import store, writer
 from error_tracking.stacktrace import exceptions_from
@@ -80,7 +80,7 @@ def _clean_state(tmp_path, settings):
             assert not thread.is_alive(), f"{thread.name} outlives its test"
     testing.outbox.clear()
     known.publish({})
-    filing._told.clear()
+    trackers.tell_once.cache_clear()
     error_pages._rendered.cache_clear()
 
 

@@ -48,8 +48,7 @@ def make_bug(title="It broke", **values):
 def work(*bugs):
     """Do what is due for the bugs, as the next worker would after every lease and pause is over."""
     past = timezone.now() - dt.timedelta(seconds=1)
-    Filing.objects.filter(state="claimed").update(claimed_until=past)
-    Filing.objects.exclude(state="claimed").update(next_attempt_at=past)
+    Filing.objects.update(next_attempt_at=past)
     for bug in bugs or KnownBug.objects.all():
         BugCreationService().file(bug.pk)
 
@@ -94,6 +93,40 @@ class TestFollow:
         assert server.issues[0]["state"] == "open"
         assert len(server.comments[1]) == 1
         assert (follow(), status()) == (0, ["open"])
+
+    @pytest.mark.parametrize("reason", ["not_planned", "duplicate"])
+    def test_issue_closed_as_not_planned_mutes_for_ever_and_a_reopened_one_opens(self, server, filed, reason):
+        server.edit(1, state="closed", state_reason=reason)
+        assert (follow(), follow(), status()) == (1, 0, ["muted"])
+        KnownBug.objects.all().come_back({filed.pk: {"": timezone.now() + dt.timedelta(days=9)}})
+        KnownBug.objects.all().wake()
+        work()
+        assert (status(), server.issues[0]["state"], server.comments) == (["muted"], "closed", {})
+        server.edit(1, state="open", state_reason="reopened")
+        assert (follow(), follow(), status()) == (1, 0, ["open"])
+        work()
+        assert (server.issues[0]["state"], status()) == ("open", ["open"])
+        said = [(each.verb, each.text) for each in filed.activities.filter(by=BY)]
+        assert said == [("muted", f"the issue was closed as {reason.replace('_', ' ')}"), ("open", "")]
+
+    def test_issue_closed_as_not_planned_is_opened_with_its_bug(self, server, filed):
+        server.edit(1, state="closed", state_reason="not_planned")
+        follow()
+        filed.unmute(by="ada")
+        work()
+        assert (follow(), server.issues[0]["state"], status()) == (0, "open", ["open"])
+
+    def test_issue_closed_as_not_planned_ends_the_time_of_muting(self, server, filed):
+        filed.mute(until=timezone.now() - dt.timedelta(days=1), events=0)
+        server.edit(1, state="closed", state_reason="not_planned")
+        follow()
+        KnownBug.objects.all().wake()
+        assert status() == ["muted"]
+
+    def test_not_planned_says_nothing_of_a_bug_that_is_resolved(self, server, filed):
+        filed.resolve(by="ada")
+        server.edit(1, state="closed", state_reason="not_planned")
+        assert (follow(), status()) == (0, ["resolved"])
 
     def test_change_before_our_latest_push_is_not_missed(self, server, filed):
         """What we push is newer than what a person did: reading must not begin there."""

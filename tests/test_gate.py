@@ -93,6 +93,14 @@ class TestIncident:
         assert KnownBug.objects.get(number=4).groups.count() == 1, "what somebody works on is left alone"
         assert sum(KnownBug.objects.values_list("occurrence_count", flat=True)) == 5
 
+    def test_severity_that_a_person_has_set_stays_when_a_bug_becomes_an_incident(self):
+        for n in range(5):
+            store.store([outage(f"v{n}", "ValueError", "builtins", "shop.prices.price")])
+            gate.sweep()
+            KnownBug.objects.filter(number=1, kind="error").update(severity="low", has_manual_severity=True)
+        incident = KnownBug.objects.get(number=1)
+        assert (incident.kind, incident.severity) == ("incident", "low")
+
     def test_different_causes_stay_apart(self):
         store.store([outage(f"v{n}", place=f"library.module.function_{n}") for n in range(8)])
         gate.sweep()
@@ -250,10 +258,11 @@ class TestSpike:
     def test_wrong_allowed_hosts_is_a_bug_after_all(self):
         group = self.refused(30, 120)
         gate.sweep()
-        assert gate.open_spiking() == 1
+        for _ in range(2):
+            gate.note_spikes()
         group.refresh_from_db()
-        assert group.bug.activities.get(verb="spiking").text.startswith("120 in this hour, usually 0")
-        assert gate.open_spiking() == 0
+        said = group.bug.activities.get(verb="spiking").text
+        assert said == "120 in this hour, usually 0, from many clients"
 
     @pytest.mark.parametrize(
         ("clients", "times", "status"), [(1, 200, 400), (30, 99, 400), (30, 200, 404), (30, 200, 401), (30, 200, 429)]
@@ -261,12 +270,15 @@ class TestSpike:
     def test_one_client_or_few_requests_or_scanners_are_none(self, clients, times, status):
         self.refused(clients, times, status_code=status)
         gate.sweep()
-        assert gate.open_spiking() == 0
+        gate.note_spikes()
+        assert not KnownBug.objects.exists()
 
-    def test_setting_turns_it_off(self, configure):
-        configure(CLIENT_ERROR_BUGS="none")
+    @pytest.mark.parametrize("off", [{"CLIENT_ERROR_BUGS": "none"}, {"AUTO_CREATE_BUGS": False}])
+    def test_setting_turns_it_off(self, configure, off):
+        configure(**off)
         self.refused(30, 200)
-        assert gate.open_spiking() == 0
+        gate.note_spikes()
+        assert not KnownBug.objects.exists()
 
 
 @pytest.mark.django_db

@@ -242,6 +242,19 @@ class TestUpdate:
         server.tracker.update(of(known, count=10, severity="high", news=(news(7, "milestone"),)), "#1")
         assert [payload.keys() for method, _, payload in server.requests if method == "PATCH"] == [{"body"}]
 
+    def test_title_follows_the_bug_unless_a_person_has_changed_it(self, server):
+        known = server.filed()
+        became = of(known, title="Incident: OSError", kind="incident", news=(news(7, "edited"),))
+        for _ in range(2):
+            server.tracker.update(became, "#1")
+        assert server.issues[0]["title"] == "B-012: Incident: OSError"
+        patches = [payload for method, _, payload in server.requests if method == "PATCH"]
+        assert [payload.keys() for payload in patches] == [{"body", "title"}]
+        server.edit(1, title="Paying fails")
+        server.tracker.update(of(became, title="Another"), "#1")
+        server.tracker.update(of(became, title="One more"), "#1")
+        assert server.issues[0]["title"] == "Paying fails"
+
     def test_body_without_our_block_is_left_alone(self, server):
         known = server.filed()
         server.edit(1, body="I have written it anew.")
@@ -380,9 +393,11 @@ class TestFailures:
         """FAULTS X09: a byte now and then is no answer."""
         monkeypatch.setattr(http, "READ_SECONDS", 1.0)
         server.fail(how, only="GET")
+        tracker = server.tracker
+        tracker.client.timeout = 1
         began = time.monotonic()
         with pytest.raises(TrackerError, match="in 1 seconds") as caught:
-            GitHubTracker(server.text, timeout=1).find(REPORT)
+            tracker.find(REPORT)
         assert time.monotonic() - began < 3
         assert not caught.value.is_permanent
 
@@ -521,7 +536,9 @@ class TestGh:
             program.chmod(0o755)
             monkeypatch.setenv("PATH", f"{tmp_path}")
             monkeypatch.setenv("HOME", str(tmp_path))
-            return GitHubTracker("acme/shop", timeout=1)
+            tracker = GitHubTracker("acme/shop")
+            tracker.client.timeout = 1
+            return tracker
 
         return make
 

@@ -264,11 +264,11 @@ class TestUpkeep:
         bug = bug_of(at=-86_400)
         KnownBug.objects.update(created=timezone.now() - dt.timedelta(days=1))
         happen(times=99)
-        upkeep.run()
+        gate.note_spikes()
         assert "spiking" not in verbs(bug)
         happen(times=1)
-        upkeep.run()
-        upkeep.run()
+        gate.note_spikes()
+        gate.note_spikes()
         assert verbs(bug).count("spiking") == 1
         assert bug.activities.get(verb="spiking").text == "100 in this hour, usually 0"
 
@@ -280,7 +280,7 @@ class TestUpkeep:
         HourlyCount.objects.bulk_create(
             HourlyCount(group=group, hour=hour - dt.timedelta(hours=n), count=20) for n in range(1, 168)
         )
-        upkeep.run()
+        gate.note_spikes()
         assert "spiking" not in verbs(bug)
 
     def test_many_users_raise_the_severity_once_and_a_person_wins(self):

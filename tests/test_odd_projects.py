@@ -98,6 +98,38 @@ def test_an_error_is_stored_and_becomes_a_bug(tmp_path, name):
     assert found == [f"500 {has_page}", "1 1 0 None"]
 
 
+FILE = """
+    import sqlite3
+    from error_tracking import filing
+    from error_tracking.models import KnownBug
+    from error_tracking.tasks import create_bug_task
+    def committed():
+        with sqlite3.connect(folder + "/site.sqlite3", timeout=20) as database:
+            rows = "SELECT bug_id, filed_at IS NOT NULL FROM error_tracking_filing"
+            print(sorted(database.execute(rows)))
+    committed()
+    for way in (create_bug_task, lambda _: call_command("error_tracking_sync", verbosity=0)):
+        bug = KnownBug.objects.create(title="by hand")
+        filing.request(bug)
+        connections["default"].commit()
+        way(bug.pk)
+        connections["default"].rollback()
+        committed()
+    print(connections["default"].get_autocommit())
+"""
+
+
+def test_filing_is_committed_where_the_project_has_autocommit_off(tmp_path):
+    """FAULTS S02: what is forgotten after it was filed would be filed again."""
+    templates = """
+        values["TEMPLATES"] = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+    """
+    found = run(tmp_path, GET + FILE, templates + PROJECTS["autocommit off"])
+    bugs = [(key, 1) for key in (1, 2, 3)]
+    found = [line for line in found if line.startswith(("[", "True", "False"))]
+    assert found == [str(bugs[:1]), str(bugs[:2]), str(bugs), "False"]
+
+
 USERS = """
     import types
     from django.db import models

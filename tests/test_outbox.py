@@ -14,7 +14,7 @@ import time
 import pytest
 from django.utils import timezone
 
-from error_tracking import conf, filing, gate, report, runners, signals, tasks
+from error_tracking import conf, filing, gate, report, runners, signals, tasks, trackers
 from error_tracking.exceptions import TrackerError
 from error_tracking.filing import BugCreationService, retry_delay
 from error_tracking.models import ErrorGroup, Filing, KnownBug
@@ -64,7 +64,7 @@ class TestFiling:
         """FAULTS X01."""
         tracker = MemoryTracker()
         tracker.file(report.report_for(bug))
-        Filing.objects.update(state="claimed", attempts=1, claimed_until=timezone.now() - dt.timedelta(seconds=1))
+        Filing.objects.update(state="claimed", attempts=1, next_attempt_at=timezone.now() - dt.timedelta(seconds=1))
         assert self.service(tracker).file(bug.pk) == 1
         assert len(tracker.reports) == 1
 
@@ -138,11 +138,9 @@ class TestFiling:
         assert 120 <= retry_delay(4) <= 132
         assert 3_600 <= retry_delay(100) <= 3_960
         assert retry_delay(1, retry_after=5) == 5
-        with pytest.raises(ValueError, match="counts from 1"):
-            retry_delay(0)
 
     def test_missing_repository_is_told_once(self, bug, caplog):
-        filing._told.clear()
+        trackers.tell_once.cache_clear()
         with caplog.at_level(logging.INFO, "error_tracking"):
             assert filing.configured_trackers() == ["markdown"]
             filing.configured_trackers()
@@ -257,7 +255,7 @@ class TestTaskAndRunners:
             assert time.monotonic() - started < 1
         finally:
             release.set()
-        publisher._stuck.join(5)
+        publisher._thread.join(5)
         monkeypatch.setattr(tasks, "publish", lambda pk: None)
         assert publisher.publish(bug.pk)
 
@@ -282,6 +280,14 @@ class TestTaskAndRunners:
         configure(RUNNER="inline")
         runners.run_due()
         assert Filing.objects.get(bug=bug).state == "filed"
+
+    def test_inline_reads_the_issues_back(self, bug, configure, monkeypatch):
+        followed = []
+        monkeypatch.setattr(runners.following, "is_due", lambda: True)
+        monkeypatch.setattr(runners.following, "follow", lambda: followed.append(True))
+        configure(RUNNER="inline")
+        runners.run_due()
+        assert followed == [True]
 
     @pytest.mark.django_db(transaction=True)
     def test_thread_files_and_ends(self, bug, configure):

@@ -588,3 +588,12 @@ def test_error_that_was_handled_and_crashes_now_becomes_a_bug():
 def test_severity_starts_as_the_kind_says(values, severity):
     store.store([make_event(**values)])
     assert gate.open_bug(ErrorGroup.objects.get())[0].severity == severity
+
+
+@pytest.mark.django_db
+def test_logs_of_a_group_have_one_index():
+    """It serves the foreign key as well: each one more is written with every error."""
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, ErrorLog._meta.db_table)
+    indexed = [values["columns"] for values in found.values() if values["index"] and values["columns"][0] == "group_id"]
+    assert indexed == [["group_id", "created"]]

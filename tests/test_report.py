@@ -6,9 +6,11 @@ import dataclasses
 import itertools
 import json
 import re
+import uuid
 
 import pytest
 import yaml
+from django.utils import timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -36,6 +38,7 @@ from error_tracking.wording import (
     front_matter,
     issue_body,
     markdown,
+    report_in,
     with_status,
 )
 
@@ -211,6 +214,15 @@ class TestMarkdown:
         assert report_from_json(data_in(again)).count == 77
         assert "- Status: resolved" in again or made.merged_into
         assert with_status(again, made) == body
+
+    @given(reports)
+    def test_what_retention_took_of_the_request_stays_in_the_issue(self, made):
+        body = issue_body(made)
+        taken = {"body": {}, "query": {}, "kwargs": {}, "arguments": (), "headers": (), "is_json": False}
+        less = dataclasses.replace(made, **taken, is_reduced=True, title="New")
+        before, after = report_in(body), report_in(with_status(body, less))
+        assert {name: getattr(after, name) for name in taken} == {name: getattr(before, name) for name in taken}
+        assert after.title == "New"
 
     @given(reports)
     def test_generated_python_compiles_whatever_came(self, made):
@@ -396,6 +408,19 @@ class TestMarkdownTracker:
         tracker.file(dataclasses.replace(REPORT, count=9, file_name=path.name))
         assert path.read_text() == own
 
+    @pytest.mark.parametrize("newline", ["\n", "\r\n"])
+    def test_what_retention_took_of_the_request_stays_in_the_file(self, tracker, newline):
+        made = dataclasses.replace(REPORT, route="/pay/", method="POST", status_code=500, body={"card": "digits"})
+        path = self.write(tracker, made)
+        notes = "\n```python\nmine\n```\n"
+        path.write_text((path.read_text() + notes).replace("\n", newline), newline="")
+        later = dataclasses.replace(made, body={}, is_reduced=True, status="resolved", count=9)
+        self.write(tracker, later)
+        text = path.read_text()
+        assert (text.count('"card": "1"'), text.count("mine"), text.count("- Seen: 9 times")) == (2, 1, 1)
+        self.write(tracker, dataclasses.replace(later, body={"iban": "text"}, is_reduced=False))
+        assert (path.read_text().count('"card"'), path.read_text().count('"iban"')) == (0, 2)
+
     def test_file_that_was_renamed_is_the_one(self, tracker):
         path = self.write(tracker)
         renamed = path.rename(path.with_name("b-12-the-price.md"))
@@ -508,6 +533,18 @@ class TestMarkdownTracker:
 
 def _refuse(*_args, **_kwargs):
     raise PermissionError(13, "Permission denied")
+
+
+def test_report_is_made_of_the_latest_log_that_still_has_its_request(bug):
+    log = ErrorLog.objects.get()
+    assert not report.report_for(bug).is_reduced
+    ErrorLog.objects.create(
+        event_id=uuid.uuid4(), group=log.group, created=timezone.now(), mechanism="middleware", is_reduced=True
+    )
+    made = report.report_for(bug)
+    assert (made.method, made.is_reduced) == ("POST", False)
+    ErrorLog.objects.update(is_reduced=True)
+    assert report.report_for(bug).is_reduced
 
 
 def test_report_of_a_bug_without_a_log_has_what_the_bug_has(db):

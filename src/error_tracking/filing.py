@@ -22,6 +22,7 @@ from django.utils import timezone
 from . import allowance, conf, following, signals, trackers
 from .exceptions import TrackerError
 from .models import Activity, Filing, KnownBug
+from .models.base import committed
 from .models.filing import REASON_CHARS, FilingQuerySet
 from .models.known_bug import format_bug_id
 from .report import BugReport, report_for, report_from
@@ -36,8 +37,6 @@ FIRST_DELAY_SECONDS = 60.0
 STEADY_ATTEMPTS = 3  # these are a minute apart, then the pause doubles
 LONGEST_DELAY_SECONDS = 3_600.0
 
-_told: set[str] = set()
-
 
 class BugCreationService:
     """Files bugs with their trackers; stateless."""
@@ -45,11 +44,6 @@ class BugCreationService:
     def __init__(self, *, trackers_by_name: Mapping[str, Tracker] | None = None) -> None:
         """Use *trackers_by_name* in place of the configured ones."""
         self._trackers = trackers_by_name
-
-    @property
-    def trackers(self) -> Mapping[str, Tracker]:
-        """Return the trackers by name."""
-        return self._trackers if self._trackers is not None else trackers.configured()
 
     def get_next_bug_id(self) -> str:
         """Return the bug id that the next bug would get; tells, reserves nothing."""
@@ -95,6 +89,7 @@ class BugCreationService:
         known = {"uuid": str(bug.uuid), "title": bug.title, "severity": bug.severity} if bug is not None else {}
         return report_from(bug_id, {**known, **data})
 
+    @committed(Filing)
     def file(self, known_bug_id: int) -> int:
         """
         Do what is due for the bug with this primary key; return how many trackers did something.
@@ -114,19 +109,18 @@ class BugCreationService:
     def able_trackers(self, rows: FilingQuerySet) -> dict[str, Tracker]:
         """Return the trackers that this process can serve; the due *rows* of the others say why it cannot."""
         able = {}
-        for name, tracker in self.trackers.items():
+        for name, tracker in (self._trackers or trackers.configured()).items():
             if why_not := tracker.why_not():
                 rows.filter(tracker=name).say_why(why_not, timezone.now())
-                tell_once(f"cannot file with {name}: {why_not}")
+                trackers.tell_once(f"cannot file with {name}: {why_not}")
             else:
                 able[name] = tracker
         return able
 
     def _is_allowed(self, row: Filing) -> bool:
         """Return whether the claimed *row* may be filed now; only who has claimed it takes of the allowance."""
-        if row.attempts > 1 or row.reference:
-            return True
-        refused = allowance.take(row.tracker, row.bug)
+        is_begun = row.attempts > 1 or row.reference
+        refused = None if is_begun else allowance.take(row.tracker, row.bug)
         if refused is None:
             return True
         goes_on, reason = refused
@@ -137,18 +131,19 @@ class BugCreationService:
     def _give_back(row: Filing, **values: object) -> int:
         """Set *values* on the claimed *row*, unless its lease has run out and somebody else is at it."""
         ours = Filing.objects.filter(pk=row.pk, state=Filing.State.CLAIMED, attempts=row.attempts)
-        return ours.update(claimed_until=None, published_at=None, modified=timezone.now(), **values)
+        return ours.update(published_at=None, modified=timezone.now(), **values)
 
     def _attempt(self, row: Filing, tracker: Tracker) -> bool:
         bug = row.bug
         try:
             report = dataclasses.replace(report_for(bug, told=row.told), requested_at=row.created.isoformat())
-            found = None
             if row.reference:
                 result = tracker.update(report, row.reference)
+            elif row.attempts > 1 and (result := tracker.find(report)) is not None:
+                # Made of what was known then: what has happened since is still to be told.
+                report = dataclasses.replace(report, told=row.told)
             else:
-                found = tracker.find(report) if row.attempts > 1 else None
-                result = found or tracker.file(report)
+                result = tracker.file(report)
         except TrackerError as error:
             self._keep_failure(row, error)
             return False
@@ -156,26 +151,22 @@ class BugCreationService:
             logger.exception("a tracker failed: bug=%s tracker=%s", bug.bug_id, row.tracker)
             self._keep_failure(row, TrackerError(f"{type(error).__name__} in the tracker: {error}"))
             return False
-        if found is not None:  # made of what was known then: what has happened since is still to be told
-            report = dataclasses.replace(report, told=row.told)
-        self._keep_result(row, report, result)
+        self._keep_result(row, report, result or Filed(row.reference, row.url))  # nothing was to do
         return True
 
-    def _keep_result(self, row: Filing, report: BugReport, result: Filed | None) -> None:
-        bug, is_new = row.bug, not row.reference
-        if result is not None and row.tracker == MarkdownTracker.name:
+    def _keep_result(self, row: Filing, report: BugReport, result: Filed) -> None:
+        bug, is_new, now = row.bug, not row.reference, timezone.now()
+        if row.tracker == MarkdownTracker.name:
             KnownBug.all_objects.filter(pk=bug.pk).update(file_name=result.reference)
-        if result is not None and row.tracker == GitHubTracker.name:
+        if row.tracker == GitHubTracker.name and result.number:
             following.keep_issue(bug, report, result)
-        state = Filing.State.LOCAL if result is not None and result.is_local else Filing.State.FILED
-        values: dict[str, object] = {"state": state, "told": report.told, "attempts": 0, "reason": ""}
-        if result is not None:
-            values |= {"reference": result.reference[:200], "url": result.url or row.url}
+        state = Filing.State.LOCAL if result.is_local else Filing.State.FILED
+        values = {"state": state, "told": report.told, "attempts": 0, "reason": "", "next_attempt_at": now}
+        values |= {"reference": result.reference[:200], "url": result.url or row.url}
         if is_new:
             # What was resolved while it was being filed is due once more, to be closed.
-            values |= {"filed_at": timezone.now(), "told": max(0, report.told - report.is_closed)}
-        is_ours = self._give_back(row, **values)
-        if is_new and result is not None and is_ours:
+            values |= {"filed_at": now, "told": max(0, report.told - report.is_closed)}
+        if self._give_back(row, **values) and is_new:
             if row.tracker == GitHubTracker.name:  # a file that was written before names the issue now
                 Filing.objects.filter(bug=bug, tracker=MarkdownTracker.name).exclude(reference="").refile()
             place = f"{row.tracker}: {result.url or result.reference}"
@@ -210,12 +201,7 @@ def retry_delay(attempt: int, *, retry_after: float | None = None) -> float:
         attempt: How many times it has been tried, from 1.
 
         retry_after: Seconds from the tracker's ``Retry-After`` (RFC 9110, 10.2.3).
-
-    Raises:
-        ValueError: *attempt* is less than 1.
     """
-    if attempt < 1:
-        raise ValueError(f"attempt counts from 1, not {attempt}")
     if retry_after is not None:
         return retry_after
     delay = float(min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(max(0, attempt - STEADY_ATTEMPTS), 20)))
@@ -226,7 +212,7 @@ def configured_trackers() -> list[str]:
     """Return the names of the trackers that new bugs are filed with; tells once that GitHub is not among them."""
     names = list(trackers.configured())
     if GitHubTracker.name not in names:
-        tell_once("GITHUB_REPO is not set: bugs get a file and no GitHub issue")
+        trackers.tell_once("GITHUB_REPO is not set: bugs get a file and no GitHub issue")
     return names
 
 
@@ -235,10 +221,3 @@ def request(bug: KnownBug, *, is_retry: bool = False) -> None:
     Filing.objects.request_for(bug, configured_trackers())
     if is_retry:
         Filing.objects.filter(bug=bug).retry()
-
-
-def tell_once(message: str) -> None:
-    """Log *message* the first time it is told in this process."""
-    if message not in _told:
-        _told.add(message)
-        logger.info(message)

@@ -1,5 +1,5 @@
 """
-What people do to the issues, read back: a closed issue resolves its bug, a reopened one reopens it.
+What people do to the issues, read back: a closed issue resolves or mutes its bug, a reopened one reopens it.
 
 The list of changed issues is read from the last change that was read on, so
 nothing is missed while no process ran. Touches no issue.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Max, Min
@@ -17,16 +16,15 @@ from django.utils import timezone
 
 from . import conf, trackers
 from .exceptions import TrackerError
-from .models import Filing, KnownBug
-from .models.base import moment_from, write_alias
+from .models import Activity, Filing, KnownBug
+from .models.base import committed, moment_from, write_alias
+from .models.life_cycle import KnownBugQuerySet
+from .report import BugReport
+from .trackers import Filed
 from .trackers.github import BY, SKEW, GitHubTracker
 
-if TYPE_CHECKING:
-    from .models.life_cycle import KnownBugQuerySet
-    from .report import BugReport
-    from .trackers import Filed
-
 GRACE = dt.timedelta(hours=1)  # a fix that closed the issue is merged, and not yet running everywhere
+UNPLANNED = {"not planned", "duplicate"}  # nobody will mend it here, so it must not come back
 POLL_SECONDS = 120.0
 OVERLAP = dt.timedelta(minutes=1)
 
@@ -41,6 +39,7 @@ def is_due() -> bool:
     return tracker is not None and not tracker.why_not() and _bugs().exists()
 
 
+@committed(KnownBug)
 def follow() -> int:
     """
     Read what has changed and have the bugs follow; return how many did.
@@ -63,13 +62,13 @@ def follow() -> int:
         for issue in tracker.changed_since(since):
             bug = _bugs().filter(github_issue_number=issue.number, github_issue_url=issue.url).first()
             followed += bug is not None and not _is_ours(bug, issue) and _follow(bug, issue)
-            read = _moment(issue.updated_at) or read
+            read = issue.updated_at or read
     except TrackerError as error:
         _next_poll += error.retry_after or 0.0
         raise
     finally:
         if read is not None:
-            _bugs().filter(pk=found["newest"]).update(github_issue_updated_at=read)
+            _bugs().filter(pk=found["newest"]).update(github_issue_updated_at=moment_from(read.timestamp()))
     return followed
 
 
@@ -89,6 +88,9 @@ def _is_ours(bug: KnownBug, issue: Filed) -> bool:
     """Return whether we may have given the *issue* its state, in an update whose end is not stored yet."""
     if issue.state in {bug.github_issue_state, ""} or issue.state != issue.pushed_state:
         return False
+    muted_by = bug.activities.filter(verb=Activity.Verb.MUTED).values_list("by", flat=True).last()
+    if bug.status == KnownBug.Status.MUTED and muted_by == BY:
+        return False  # since the issue was closed nothing has been pushed
     untold = Filing.objects.filter(bug=bug, tracker=GitHubTracker.name, told__lt=bug.news)
     return untold.exclude(state=Filing.State.FAILED).exists()
 
@@ -100,18 +102,13 @@ def _follow(bug: KnownBug, issue: Filed) -> bool:
     with transaction.atomic(using=write_alias(KnownBug)):
         if issue.state == known or not rows.filter(github_issue_state=known).update(github_issue_state=issue.state):
             return False
+        if issue.state == "closed" and issue.reason in UNPLANNED:
+            rows.filter(status=KnownBug.Status.MUTED).update(muted_until=None, muted_until_count=None)
+            return bool(rows.mute(by=BY, text=f"the issue was closed as {issue.reason}"))
         if issue.state == "closed":
             return bool(rows.resolve(by=BY, grace_until=timezone.now() + GRACE))
-        return bool(known and rows.reopen(by=BY))
+        return bool(known and (rows.reopen(by=BY) or rows.unmute(by=BY)))
 
 
 def _bugs() -> KnownBugQuerySet:
-    rows: KnownBugQuerySet = KnownBug.all_objects.filter(environment=conf.get_settings().environment)
-    return rows.exclude(github_issue_number=None)
-
-
-def _moment(text: str) -> dt.datetime | None:
-    try:
-        return moment_from(dt.datetime.fromisoformat(text).timestamp())
-    except ValueError:
-        return None
+    return KnownBug.all_objects.filter(environment=conf.get_settings().environment).exclude(github_issue_number=None)

@@ -25,6 +25,8 @@ SWEEP_GROUPS = 200
 PUBLIC_GROUPS = 5_000
 EVIDENCE_CLIENTS = 3
 SPIKE_CLIENTS = 20
+SPIKE_EVERY = dt.timedelta(hours=24)
+SETTLED = dt.timedelta(hours=2)
 NEVER_STATUS_CODES = frozenset({401, 429})
 NOT_FOUND = 404
 
@@ -86,21 +88,24 @@ def sweep() -> bool:
     return is_held
 
 
-def open_spiking() -> int:
-    """Make bugs of refused requests far above their usual hour from many clients: a wrong ALLOWED_HOSTS, say."""
-    settings = conf.get_settings()
-    if settings.CLIENT_ERROR_BUGS != "evidence":
-        return 0
-    made = 0
+def note_spikes() -> None:
+    """
+    Note which bugs happen far more often than usual, once a day.
+
+    Refused requests that do so from many clients become bugs: a wrong ALLOWED_HOSTS, say.
+    """
+    settings, now = conf.get_settings(), timezone.now()
+    opens = settings.creates_bugs and settings.CLIENT_ERROR_BUGS == "evidence"
     for group, count, usual in HourlyCount.objects.spiking(settings.environment):
-        is_refused = group.bug_id is None and group.is_client_error and group.status_code not in NEVER_STATUS_CODES
+        text = f"{count} in this hour, usually {usual:.0f}"
         # A dead link of the site's own shows itself by evidence; what is left are scanners.
-        if is_refused and group.status_code != NOT_FOUND and clients_of(group) >= SPIKE_CLIENTS:
-            bug, is_new = open_bug(group)
-            made += is_new
-            text = f"{count} in this hour, usually {usual:.0f}, from many clients"
-            KnownBug.all_objects.filter(pk=bug.pk).note(Activity.Verb.SPIKING, text=text, spiked_at=timezone.now())
-    return made
+        is_refused = group.is_client_error and group.status_code not in {*NEVER_STATUS_CODES, NOT_FOUND}
+        if opens and is_refused and group.bug_id is None and clients_of(group) >= SPIKE_CLIENTS:
+            bug, _ = open_bug(group)
+            bugs, text = KnownBug.objects.filter(pk=bug.pk), f"{text}, from many clients"
+        else:  # a bug that is new has just been told of
+            bugs = KnownBug.objects.open().filter(pk=group.bug_id, created__lt=now - SETTLED)
+        bugs.exclude(spiked_at__gte=now - SPIKE_EVERY).note(Activity.Verb.SPIKING, text=text, spiked_at=now)
 
 
 def clients_of(group: ErrorGroup) -> int:
@@ -150,11 +155,8 @@ def _open_or_join(group: ErrorGroup) -> None:
 def _open_incident(groups: list[ErrorGroup]) -> None:
     """Make one bug of *groups*, which have one cause: the first of their young bugs, or a new one."""
     cause = groups[0].cause
-    values = {
-        "kind": KnownBug.Kind.INCIDENT,
-        "severity": KnownBug.Severity.CRITICAL,
-        "title": f"Incident: {cause}"[:255],
-    }
+    values = {"kind": KnownBug.Kind.INCIDENT, "title": f"Incident: {cause}"[:255]}
+    critical = {"severity": KnownBug.Severity.CRITICAL}
     since = timezone.now() - 2 * INCIDENT_SPAN
     young = KnownBug.objects.filter(
         groups__in=groups, status=KnownBug.Status.OPEN, kind=KnownBug.Kind.ERROR, cause=cause, created__gte=since
@@ -162,11 +164,12 @@ def _open_incident(groups: list[ErrorGroup]) -> None:
     bugs = list(young.distinct().order_by("number"))
     if bugs:
         incident = bugs[0]
+        values |= {} if incident.has_manual_severity else critical
         KnownBug.all_objects.filter(pk=incident.pk).note(Activity.Verb.EDITED, text="became an incident", **values)
         KnownBug.objects.filter(pk__in=[bug.pk for bug in bugs[1:]]).merge_into(incident)
     else:
         free = [group for group in groups if group.bug_id is None]
-        incident, _ = open_bug(free[0], **values)
+        incident, _ = open_bug(free[0], **values, **critical)
     logger.warning("an incident: bug=%s cause=%r groups=%d", incident.bug_id, cause, len(groups))
     for group in groups:
         if group.bug_id is None:

@@ -14,7 +14,7 @@ import json
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from . import conf
 from .fingerprint import normalize_route
 from .models import Activity, ErrorGroup, ErrorLog, GroupClient, KnownBug
-from .samples import Shape, argument_like, checked_shape, shape_of
+from .samples import Shape, argument_like, kind_of, known_kind, shape_of
 from .utils import clean_line, clean_text
 
 TITLE_CHARS = 200
@@ -66,7 +66,8 @@ class BugReport:
     are made up. ``count`` and the times are those of the moment; ``users`` are the
     clients that were told apart. ``details`` is what PUBLISH lets out besides.
     ``news`` is what the tracker was not told of yet, and ``told`` where it will be
-    when it has heard it. What stands from ``admin_path`` on is known here only.
+    when it has heard it. ``is_reduced`` says that retention has taken the request
+    out of the log. What stands from ``admin_path`` on is known here only.
     """
 
     bug_id: str
@@ -108,6 +109,7 @@ class BugReport:
     merged_into: str = ""
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
     admin_path: str = ""
+    is_reduced: bool = False
     issue_number: int | None = None
     issue_url: str = ""
     issue_state: str = ""
@@ -136,7 +138,7 @@ class BugReport:
     def safe_title(self) -> str:
         """Return ``B-012: …`` as an issue's title: one line, no mention, no reference, never blank."""
         text = clean_line(f"{self.bug_id}: {clean_line(self.title, TITLE_CHARS) or 'error'}", TITLE_CHARS)
-        return re.sub(r"([@#]|\bGH-)(?=\S)", rf"\1{ZERO_WIDTH_SPACE}", text, flags=re.IGNORECASE)[:TITLE_CHARS]
+        return re.sub(r"([@#]|\bGH-)(?=\S)", rf"\1{ZERO_WIDTH_SPACE}", text, flags=re.IGNORECASE)[:TITLE_CHARS].rstrip()
 
     @property
     def path_name(self) -> str:
@@ -167,8 +169,8 @@ def slug_from(title: str) -> str:
 
 def report_for(bug: KnownBug, *, told: int = 0) -> BugReport:
     """Return the report of *bug*, from its own columns and the latest whole error log, with news since *told*."""
-    logs = ErrorLog.objects.filter(group__bug_id=bug.pk).order_by("-created")
-    # A row that a fold has made has no payload; the one before it tells more.
+    logs = ErrorLog.objects.filter(group__bug_id=bug.pk).order_by("is_reduced", "-created")
+    # A row that a fold has made has no payload, one that is reduced no request; those before it tell more.
     log = logs.exclude(mechanism="").first() or logs.first()
     groups = ErrorGroup.objects.filter(bug_id=bug.pk).order_by("first_seen", "pk")
     seen = groups.order_by("-last_seen").values_list("last_release", flat=True).first()
@@ -202,7 +204,7 @@ def _details_from(log: ErrorLog) -> dict[str, Any]:
     fields = _shape(body if isinstance(body, (dict, list)) else {})
     files = [each["field"] for each in request.get("files") or () if _is_field_name(each["field"])]
     reason = _CSRF_REASON.match(log.exception_message)
-    same = ("error_type", "mechanism", "exception_type", "status_code", "method")
+    same = ("error_type", "mechanism", "exception_type", "status_code", "method", "is_reduced")
     return {
         **{name: getattr(log, name) for name in same},
         "reason": " ".join(reason[0].split()) if log.error_type == log.ErrorType.CSRF and reason else "",
@@ -237,9 +239,10 @@ def _mapping(value: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
     return value if isinstance(value, dict) else {}
 
 
-def _shape(value: Any) -> Any:  # noqa: ANN401  JSON
+def _shape(value: Any, leaf: Callable[[str, object], str] = kind_of) -> Any:  # noqa: ANN401  JSON
     """Return the shape of *value* with the names that read like names of fields, so many at most."""
-    return shape_of(value, _is_field_name, iter(range(FIELDS)))
+    left = iter(range(FIELDS))
+    return shape_of(value, lambda name: _is_field_name(name) and next(left, None) is not None, leaf)
 
 
 def _is_field_name(name: Any) -> bool:  # noqa: ANN401  JSON
@@ -339,7 +342,7 @@ def _checked(name: str, kind: str, value: Any) -> Any:  # noqa: ANN401  JSON
         return json.loads(json.dumps(dict(value)))
     if kind in {"Fields", "Shape"}:
         is_plain = isinstance(value, dict) or (kind == "Shape" and isinstance(value, list))
-        return checked_shape(value if is_plain else {}, _is_field_name, iter(range(FIELDS)))
+        return _shape(value if is_plain else {}, known_kind)
     if kind == "tuple[Frame, ...]":
         frames = [(file, _checked("", "int", line), function, source) for file, line, function, source in value]
         return tuple((_text(file), line, _text(function), _text(source)) for file, line, function, source in frames)[

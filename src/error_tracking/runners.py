@@ -12,6 +12,7 @@ import datetime as dt
 import logging
 import os
 import threading
+from collections.abc import Collection
 
 from django.db import connections
 from django.utils import timezone
@@ -20,7 +21,7 @@ from . import conf, following, tasks
 from .exceptions import TrackerError
 from .filing import BugCreationService
 from .models import Filing
-from .models.base import write_alias
+from .models.base import committed, write_alias
 from .models.filing import FilingQuerySet
 
 logger = logging.getLogger("error_tracking")
@@ -74,28 +75,29 @@ class Publisher:
 
     def __init__(self) -> None:
         """Start with no thread."""
-        self._stuck: threading.Thread | None = None
+        self._thread: threading.Thread | None = None
 
     def publish(self, pk: int) -> bool:
         """Give the bug *pk* to the broker; return whether that was done within ``PUBLISH_SECONDS``."""
-        if self._stuck is not None and self._stuck.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             return False
         taken: list[int] = []
-        thread = threading.Thread(target=self._publish, args=(pk, taken), name="error_tracking.publisher", daemon=True)
-        thread.start()
-        thread.join(PUBLISH_SECONDS)
-        self._stuck = thread if thread.is_alive() else None
+        self._thread = threading.Thread(
+            target=_ask_broker, args=(pk, taken), name="error_tracking.publisher", daemon=True
+        )
+        self._thread.start()
+        self._thread.join(PUBLISH_SECONDS)
         return bool(taken)
 
-    @staticmethod
-    def _publish(pk: int, taken: list[int]) -> None:
-        try:
-            tasks.publish(pk)
-            taken.append(pk)
-        except Exception as error:  # noqa: BLE001  kombu, Redis and AMQP raise types of their own (FAULTS T02)
-            logger.warning("the broker did not take a bug: error=%r", error)
-        finally:
-            connections.close_all()  # an eager Celery runs the task here
+
+def _ask_broker(pk: int, taken: list[int]) -> None:
+    try:
+        tasks.publish(pk)
+        taken.append(pk)
+    except Exception as error:  # noqa: BLE001  kombu, Redis and AMQP raise types of their own (FAULTS T02)
+        logger.warning("the broker did not take a bug: error=%r", error)
+    finally:
+        connections.close_all()  # an eager Celery runs the task here
 
 
 _filer, _publisher = FilerThread(), Publisher()
@@ -103,13 +105,7 @@ _filer, _publisher = FilerThread(), Publisher()
 
 def due() -> FilingQuerySet:
     """Return the rows of this environment that somebody should take now."""
-    rows: FilingQuerySet = Filing.objects.due(timezone.now()).wanted(conf.get_settings().environment)
-    return rows
-
-
-def _served_here(rows: FilingQuerySet) -> FilingQuerySet:
-    """Return those of *rows* that this process can serve, and say of the others why it cannot."""
-    return rows.filter(tracker__in=BugCreationService().able_trackers(rows))
+    return Filing.objects.due(timezone.now()).wanted(conf.get_settings().environment)
 
 
 def _bugs_of(rows: FilingQuerySet) -> list[int]:
@@ -117,9 +113,11 @@ def _bugs_of(rows: FilingQuerySet) -> list[int]:
     return list(dict.fromkeys(keys))[:BATCH_BUGS]
 
 
-def file_due() -> int:
+def file_due(besides: Collection[int] = ()) -> int:
     """File what is due and can be filed here, in this thread; return how many trackers did something."""
-    return sum(BugCreationService().file(pk) for pk in _bugs_of(_served_here(due())))
+    service, rows = BugCreationService(), due()
+    able = rows.filter(tracker__in=service.able_trackers(rows))
+    return sum(service.file(pk) for pk in _bugs_of(able) if pk not in besides)
 
 
 def file_all() -> int:
@@ -131,28 +129,31 @@ def file_all() -> int:
 
 
 def run_due() -> None:
-    """Have everything that is due done, where RUNNER says; waits for nothing but the database."""
+    """Have everything that is due done, where RUNNER says; waits for nothing but the database, unless it is inline."""
     if conf.get_settings().RUNNER == "inline":
         file_due()
+        _follow()
     elif due().exists() or following.is_due():
         _filer.start()
 
 
-def _work() -> None:
-    """Do what is due: ask Celery where RUNNER says so, file what is left, look at the issues."""
-    runner = conf.get_settings().RUNNER
-    if runner == "celery" or (runner == "auto" and tasks.has_celery()):
-        taken = {pk for pk in _bugs_of(due()) if _publish(pk)}
-        for pk in _bugs_of(_served_here(due())):
-            if pk not in taken:
-                BugCreationService().file(pk)
-    else:
-        file_all()
+def _follow() -> None:
     if following.is_due():
         try:
             following.follow()
         except TrackerError as error:
             logger.warning("the issues could not be read: reason=%r", str(error))
+
+
+@committed(Filing)
+def _work() -> None:
+    """Do what is due: ask Celery where RUNNER says so, file what is left, look at the issues."""
+    runner = conf.get_settings().RUNNER
+    if runner == "celery" or (runner == "auto" and tasks.has_celery()):
+        file_due(besides=[pk for pk in _bugs_of(due()) if _publish(pk)])
+    else:
+        file_all()
+    _follow()
 
 
 def _publish(pk: int) -> bool:

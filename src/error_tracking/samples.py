@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 #: A kind that ``made_up`` knows, or a list or a mapping of shapes.
@@ -39,7 +38,7 @@ _KINDS: dict[str, Any] = {
     "url": "https://example.com/",
     "file": Code('SimpleUploadedFile("example.txt", b"example")'),
 }
-DEPTH = 6
+DEPTH, ITEMS = 6, 50  # of a shape
 _TEXTS = (
     ("blank", r""),
     ("uuid", r"(?i)[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}"),
@@ -77,33 +76,32 @@ def kind_of(name: str, value: object) -> str:
     return found if found != "text" or text.isascii() else "unicode"
 
 
-def shape_of(value: object, is_name: Callable[[str], bool], names: Iterator[int], name: str = "") -> Shape:
-    """
-    Return the shape of *value*, which is plain JSON.
-
-    Names that *is_name* refuses are left out, and those that come when *names* is
-    used up. Of equal objects in a row one is enough.
-    """
-    if isinstance(value, dict):
-        items = ((key, each) for key, each in value.items() if is_name(key) and next(names, None) is not None)
-        return {key: shape_of(each, is_name, names, key) for key, each in items}
-    if isinstance(value, (list, tuple)):
-        shapes = [shape_of(each, is_name, names, name) for each in value]
-        pairs = itertools.pairwise([None, *shapes])
-        return [each for before, each in pairs if each is not None and not (each == before and isinstance(each, dict))]
-    return kind_of(name, value)
-
-
-def checked_shape(value: Any, is_name: Callable[[str], bool], names: Iterator[int], depth: int = DEPTH) -> Shape:  # noqa: ANN401
-    """Return the shape that *value*, which came from outside, says it is: *depth* levels, no kind that is not known."""
-    if isinstance(value, (dict, list)) and not depth:
-        return {}
-    if isinstance(value, dict):
-        items = ((key, each) for key, each in value.items() if is_name(key) and next(names, None) is not None)
-        return {key: checked_shape(each, is_name, names, depth - 1) for key, each in items}
-    if isinstance(value, list):
-        return [checked_shape(each, is_name, names, depth - 1) for each in value if next(names, None) is not None]
+def known_kind(_name: str, value: object) -> str:
+    """Return *value*, which came from outside, where it is a kind that is known."""
     return value if isinstance(value, str) and value in _KINDS else "text"
+
+
+def shape_of(
+    value: object,
+    takes: Callable[[str], bool],
+    leaf: Callable[[str, object], str] = kind_of,
+    name: str = "",
+    depth: int = DEPTH,
+) -> Shape:
+    """
+    Return the shape of *value*, which is plain JSON: so many levels deep, the first fifty of a list.
+
+    Names that *takes* refuses are left out. Of equal objects in a row one is
+    enough. *leaf* gives the kind of a single value with its name.
+    """
+    if isinstance(value, dict):
+        items = value.items() if depth else ()
+        return {key: shape_of(each, takes, leaf, key, depth - 1) for key, each in items if takes(key)}
+    if isinstance(value, list):
+        shapes = [shape_of(each, takes, leaf, name, depth - 1) for each in (value[:ITEMS] if depth else ())]
+        pairs = zip(shapes, [None, *shapes], strict=False)
+        return [each for each, before in pairs if each != before or not isinstance(each, dict)]
+    return leaf(name, value)
 
 
 def made_up(shape: Shape) -> Any:  # noqa: ANN401  a value of any kind

@@ -7,12 +7,12 @@ the same time is harmless.
 
 from __future__ import annotations
 
-import functools
-
 from . import allowance, conf, gate, known, retention, runners, upkeep
 from .models import Journal, Release
+from .models.base import committed
 
 
+@committed(Journal)
 def run(*, is_waiting: bool = False) -> bool:
     """
     Do one round; return whether something asks for another within seconds.
@@ -20,11 +20,11 @@ def run(*, is_waiting: bool = False) -> bool:
     Args:
         is_waiting: Whether what is due is filed before it returns, and not where RUNNER says.
     """
-    _note_release(conf.get_settings().release)
-    is_held = False
-    if conf.get_settings().creates_bugs:
-        is_held = gate.sweep()
-        gate.open_spiking()
+    settings = conf.get_settings()
+    if settings.release:  # its first sight is its place in the order, also when it has no errors
+        Release.objects.see(settings.release)
+    is_held = settings.creates_bugs and gate.sweep()
+    gate.note_spikes()
     upkeep.run()
     if is_waiting:
         runners.file_all()
@@ -35,10 +35,3 @@ def run(*, is_waiting: bool = False) -> bool:
     if retention.schedule.run() is not None:
         allowance.forget()
     return is_held
-
-
-@functools.lru_cache(maxsize=1)
-def _note_release(release: str) -> None:
-    """Note the running release, also when it has no errors: its first sight is its place in the order."""
-    if release:
-        Release.objects.see(release)

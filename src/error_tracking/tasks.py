@@ -37,13 +37,7 @@ def run(known_bug_id: int) -> int:
     return BugCreationService().file(known_bug_id)
 
 
-if shared_task is None:
-
-    def create_bug_task(known_bug_id: int) -> int:
-        """File the bug with this primary key; return how many trackers filed it now."""
-        return run(known_bug_id)
-
-else:
+if shared_task is not None:
 
     @shared_task(  # type: ignore[untyped-decorator]
         bind=True,
@@ -70,6 +64,9 @@ else:
             raise self.retry(countdown=RETRY_SECONDS + RETRY_SECONDS // 6)  # the outbox adds some jitter to the minute
         return filed
 
+else:
+    create_bug_task = run
+
 
 def at_worker_shutdown(function: Callable[..., None]) -> None:
     """Have *function* called at the end of each of Celery's worker processes, which run no ``atexit`` (FAULTS T13)."""
@@ -89,4 +86,4 @@ def publish(known_bug_id: int) -> None:
     Raises:
         Exception: The broker did not take it (any of several types, FAULTS T02).
     """
-    create_bug_task.apply_async(args=[known_bug_id], retry=True, retry_policy=PUBLISH_POLICY)  # type: ignore[attr-defined]
+    create_bug_task.apply_async(args=[known_bug_id], retry=True, retry_policy=PUBLISH_POLICY)

@@ -1,5 +1,5 @@
 """
-What changes about bugs with time and numbers: muting that ends, milestones, spikes, severity, the digest.
+What changes about bugs with time and numbers: muting that ends, milestones, severity, the digest.
 
 Each is a condition on rows that is looked at again and again, so nothing is lost
 when a process ends in the middle.
@@ -14,13 +14,12 @@ from django.db.models import Count, F
 from django.utils import timezone
 
 from . import conf, filing
-from .models import Activity, Filing, GroupClient, HourlyCount, KnownBug, Sequence
+from .models import Activity, Filing, GroupClient, KnownBug, Sequence
 from .models.base import write_alias
 from .models.known_bug import next_milestone
 
 AT_ONCE = 100
-SPIKE_EVERY = dt.timedelta(hours=24)
-SETTLED = dt.timedelta(hours=2)  # a bug younger than this has just been told of
+RECENT = dt.timedelta(hours=2)
 MANY_USERS = 100
 DIGEST_LINES = 50
 _WORSE = {"low": "medium", "medium": "high", "high": "critical"}
@@ -34,17 +33,8 @@ def run() -> None:
         following = next_milestone(bug.occurrence_count)
         row = KnownBug.all_objects.filter(pk=bug.pk, next_milestone=bug.next_milestone)
         row.note(Activity.Verb.MILESTONE, text=f"{following // 10} occurrences", next_milestone=following)
-    _note_spikes()
     _worsen()
     keep_digest()
-
-
-def _note_spikes() -> None:
-    now = timezone.now()
-    for group, count, usual in HourlyCount.objects.spiking(conf.get_settings().environment):
-        rows = KnownBug.objects.open().filter(pk=group.bug_id, created__lt=now - SETTLED)
-        quiet = rows.exclude(spiked_at__gte=now - SPIKE_EVERY)
-        quiet.note(Activity.Verb.SPIKING, text=f"{count} in this hour, usually {usual:.0f}", spiked_at=now)
 
 
 def _worsen() -> None:
@@ -55,7 +45,7 @@ def _worsen() -> None:
         has_manual_severity=False,
         is_worsened=False,
         occurrence_count__gte=MANY_USERS,
-        last_occurrence__gte=timezone.now() - SETTLED,
+        last_occurrence__gte=timezone.now() - RECENT,
     )
     met = GroupClient.objects.filter(group__bug__in=bugs, day=today).order_by()
     many = met.values("group__bug").annotate(users=Count("hash", distinct=True)).filter(users__gte=MANY_USERS)

@@ -14,7 +14,7 @@ import re
 from django.template.loader import render_to_string
 
 from .exceptions import TrackerError
-from .report import TITLE_CHARS, BugReport, News
+from .report import TITLE_CHARS, BugReport, News, report_from_json
 from .reproduction import failing_test, reproduction
 from .utils import clean_line, clean_text
 
@@ -35,6 +35,8 @@ FRONT_MATTER = (
     "issue",
 )
 _IN_REPORT = {"id": "bug_id", "occurrences": "count", "issue": "issue_url"}  # those that have another name there
+_REQUEST = ("headers", "query", "body", "kwargs", "arguments", "is_json")  # what retention takes out of a log
+_PYTHON = re.compile(r"^(`{3,})python\n.*?\n\1$", re.DOTALL | re.MULTILINE)
 _DATA = re.compile(rf"<!-- {DATA} (\{{[^<>]{{1,{DATA_CHARS * 2}}}\}}) -->")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, 5.1
@@ -54,6 +56,18 @@ def fence(text: str, language: str = "") -> str:
     text = re.sub(r"`{20,}", "`" * 20, _without_comments(clean_text(text, FENCE_CHARS)))
     ticks = "`" * max(3, *(len(match) + 1 for match in re.findall(r"`+", text)), 3)
     return f"{ticks}{language}\n{text}\n{ticks}"
+
+
+def ours(text: str) -> str:
+    """Return *text* between the markers of what is written anew."""
+    return f"{BEGIN}\n{text}\n{END}"
+
+
+def parts_of(text: str) -> tuple[str, str, str] | None:
+    """Return what stands before, between and after the markers in *text*; None where somebody has taken them out."""
+    before, begin, rest = text.partition(BEGIN)
+    between, end, after = rest.partition(END)
+    return (before, between, after) if begin and end else None
 
 
 def _without_comments(text: str) -> str:
@@ -116,11 +130,6 @@ def facts(report: BugReport) -> str:
     return _listed(found)
 
 
-def status_block(report: BugReport) -> str:
-    """Return the part of an issue that is written anew when the bug's state changes."""
-    return f"{BEGIN}\n{status_facts(report)}\n{END}"
-
-
 def markdown(report: BugReport, *, status: str = "") -> str:
     """
     Return the Markdown of *report*: what happens, where, how to see it again, when it is done.
@@ -166,7 +175,7 @@ def cut(text: str, limit: int) -> str:
 def issue_body(report: BugReport) -> str:
     """Return the body of an issue: the Markdown, the marker, and what ``error_tracking_pull`` makes the file of."""
     tail = "\n\n".join(["", report.marker, _hidden(report)]).rstrip()
-    return cut(markdown(report, status=status_block(report)), BODY_CHARS - len(tail)) + tail
+    return cut(markdown(report, status=ours(status_facts(report))), BODY_CHARS - len(tail)) + tail
 
 
 def _hidden(report: BugReport) -> str:
@@ -184,15 +193,23 @@ def data_in(body: str) -> str:
     return found[1] if found else ""
 
 
+def report_in(body: str) -> BugReport | None:
+    """Return the report that *body* was written from last, as far as it says; None where it does not."""
+    try:
+        return report_from_json(data_in(body))
+    except ValueError:
+        return None
+
+
 def with_status(body: str, report: BugReport) -> str:
     """Return *body* with its part that changes written anew; what people wrote around it is kept."""
-    head, begin, rest = body.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
+    if report.is_reduced and (known := report_in(body)):
+        report = dataclasses.replace(report, **{name: getattr(known, name) for name in _REQUEST})
+    parts, hidden = parts_of(body), _hidden(report)
+    if parts is None:
         return body
-    hidden = _hidden(report)
-    tail = _DATA.sub(lambda _match: hidden, tail) if hidden else tail
-    return f"{head}{status_block(report)}{tail}"
+    tail = _DATA.sub(lambda _match: hidden, parts[2]) if hidden else parts[2]
+    return f"{parts[0]}{ours(status_facts(report))}{tail}"
 
 
 def news_text(news: News) -> str:
@@ -222,6 +239,12 @@ def bug_file(report: BugReport) -> str:
     return "\n\n".join([front_matter(report), title, HEADER, generated(report), "## Notes"]) + "\n"
 
 
-def generated(report: BugReport) -> str:
-    """Return the part of the bug file that is ours, between its markers."""
-    return f"{BEGIN}\n{markdown(report)}\n{END}"
+def generated(report: BugReport, before: str = "") -> str:
+    """
+    Return the part of the bug file that is ours, between its markers.
+
+    Its Python is that of *before*, which was there, where the request is known no more.
+    """
+    text = markdown(report)
+    kept = iter([match[0] for match in _PYTHON.finditer(before)] if report.is_reduced else [])
+    return ours(_PYTHON.sub(lambda match: next(kept, match[0]), text))

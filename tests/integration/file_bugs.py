@@ -86,7 +86,7 @@ def wait(seconds):
 
 
 def pass_time(_):
-    Filing.objects.filter(state="claimed").update(claimed_until=PAST)
+    Filing.objects.filter(state="claimed").update(next_attempt_at=PAST)
     waiting().update(next_attempt_at=PAST)
     waiting().exclude(published_at=None).update(published_at=PAST)
 

@@ -57,9 +57,6 @@ class Migration(migrations.Migration):
                 ('lost', models.PositiveBigIntegerField(default=0)),
                 ('heartbeat', models.DateTimeField(default=django.utils.timezone.now)),
             ],
-            options={
-                'verbose_name': 'journal',
-            },
         ),
         migrations.CreateModel(
             name='Release',
@@ -68,9 +65,6 @@ class Migration(migrations.Migration):
                 ('version', models.CharField(max_length=100, unique=True)),
                 ('first_seen', models.DateTimeField()),
             ],
-            options={
-                'verbose_name': 'release',
-            },
         ),
         migrations.CreateModel(
             name='Sequence',
@@ -78,9 +72,6 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=50, primary_key=True, serialize=False)),
                 ('value', models.PositiveIntegerField(default=0)),
             ],
-            options={
-                'verbose_name': 'sequence',
-            },
         ),
         migrations.CreateModel(
             name='Dashboard',
@@ -107,7 +98,6 @@ class Migration(migrations.Migration):
                 ('count', models.PositiveBigIntegerField(default=0)),
             ],
             options={
-                'verbose_name': 'hourly total',
                 'constraints': [models.UniqueConstraint(fields=('hour', 'environment', 'error_type', 'status_code'), name='et_hourlytotal_unique')],
             },
         ),
@@ -147,7 +137,6 @@ class Migration(migrations.Migration):
                 'ordering': ['-number'],
                 'permissions': [('file_issue', 'Can file a bug with its trackers')],
                 'base_manager_name': 'all_objects',
-                'default_manager_name': 'objects',
             },
             managers=[
                 ('objects', django.db.models.manager.Manager()),
@@ -246,7 +235,6 @@ class Migration(migrations.Migration):
                 ('group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='clients', to='error_tracking.errorgroup')),
             ],
             options={
-                'verbose_name': 'group client',
                 'constraints': [models.UniqueConstraint(fields=('group', 'day', 'hash'), name='et_groupclient_unique')],
             },
         ),
@@ -259,7 +247,6 @@ class Migration(migrations.Migration):
                 ('group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='hourly', to='error_tracking.errorgroup')),
             ],
             options={
-                'verbose_name': 'hourly count',
                 'indexes': [models.Index(fields=['hour'], name='et_hourlycount_hour')],
                 'constraints': [models.UniqueConstraint(fields=('group', 'hour'), name='et_hourlycount_unique')],
             },

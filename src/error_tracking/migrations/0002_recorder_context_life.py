@@ -142,4 +142,13 @@ class Migration(migrations.Migration):
             model_name='errorlog',
             index=models.Index(fields=['is_reduced', 'created'], name='et_log_reduced'),
         ),
+        migrations.RemoveField(
+            model_name='filing',
+            name='claimed_until',
+        ),
+        migrations.AlterField(
+            model_name='errorlog',
+            name='group',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='logs', to='error_tracking.errorgroup', verbose_name='group'),
+        ),
     ]

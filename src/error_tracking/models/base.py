@@ -1,17 +1,20 @@
 """
-What several tables share: timestamps, soft delete, the database they live in.
+What several tables share: timestamps, the database they live in, when it is committed.
 
 Must not know any one noun.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from typing import Any
+from collections.abc import Iterator
 
-from django.db import models, router
+from django.db import connections, models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from error_tracking import conf
 
 
 def moment_from(timestamp: float) -> dt.datetime:
@@ -25,6 +28,28 @@ def write_alias(model: type[models.Model]) -> str:
     return router.db_for_write(model)
 
 
+@contextlib.contextmanager
+def committed(model: type[models.Model]) -> Iterator[None]:
+    """
+    Have all that is written beside *model* committed at once, also with the host's AUTOCOMMIT off.
+
+    For work that reaches outside: what a rollback forgets would be done again. What
+    the caller has not committed yet is committed too; not inside ``atomic()``, nor
+    where RECORDER says that we write in the host's transaction.
+    """
+    connection = connections[write_alias(model)]
+    is_hosts = connection.in_atomic_block or conf.get_settings().RECORDER == "immediate"
+    if is_hosts or connection.get_autocommit():
+        yield
+        return
+    connection.commit()
+    connection.set_autocommit(True)
+    try:
+        yield
+    finally:
+        connection.set_autocommit(False)
+
+
 class TimestampedModel(models.Model):
     """Adds ``created`` and ``modified``."""
 
@@ -33,51 +58,3 @@ class TimestampedModel(models.Model):
 
     class Meta:
         abstract = True
-
-
-class SoftDeleteQuerySet(models.QuerySet[Any]):
-    """Deletes by marking; ``hard_delete()`` is for those who mean it."""
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        """Mark the rows as deleted; return what ``QuerySet.delete`` would."""
-        count = self.filter(is_deleted=False).update(is_deleted=True, deleted_at=timezone.now())
-        return count, {self.model._meta.label: count}
-
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
-
-    def hard_delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the rows from the database."""
-        return super().delete()
-
-    hard_delete.alters_data = True  # type: ignore[attr-defined]
-    hard_delete.queryset_only = True  # type: ignore[attr-defined]
-
-    def restore(self) -> int:
-        """Bring deleted rows back; return how many."""
-        return self.filter(is_deleted=True).update(is_deleted=False, deleted_at=None)
-
-
-class SoftDeleteModel(models.Model):
-    """Adds ``is_deleted`` and ``deleted_at``; deleting an instance marks it."""
-
-    is_deleted = models.BooleanField(_("deleted"), default=False, editable=False)
-    deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)
-
-    class Meta:
-        abstract = True
-
-    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:  # noqa: ARG002, FBT001, FBT002  Django's signature
-        """Mark this row as deleted."""
-        result = type(self)._base_manager.using(using or self._state.db).filter(pk=self.pk).delete()
-        self.refresh_from_db(fields=["is_deleted", "deleted_at"])
-        return result
-
-    def hard_delete(self) -> tuple[int, dict[str, int]]:
-        """Delete this row from the database."""
-        return super().delete()
-
-    def restore(self) -> None:
-        """Bring this row back."""
-        SoftDeleteQuerySet(type(self), using=self._state.db).filter(pk=self.pk).restore()
-        self.refresh_from_db(fields=["is_deleted", "deleted_at"])

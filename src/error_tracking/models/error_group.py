@@ -84,7 +84,6 @@ class GroupClient(models.Model):
     hash = models.CharField(max_length=16)
 
     class Meta:
-        verbose_name = "group client"
         constraints = [models.UniqueConstraint(fields=["group", "day", "hash"], name="et_groupclient_unique")]
 
     def __str__(self) -> str:
@@ -123,7 +122,6 @@ class HourlyCount(models.Model):
     objects = HourlyCountQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "hourly count"
         constraints = [models.UniqueConstraint(fields=["group", "hour"], name="et_hourlycount_unique")]
         indexes = [models.Index(fields=["hour"], name="et_hourlycount_hour")]
 
@@ -142,7 +140,6 @@ class HourlyTotal(models.Model):
     count = models.PositiveBigIntegerField(default=0)
 
     class Meta:
-        verbose_name = "hourly total"
         constraints = [
             models.UniqueConstraint(
                 fields=["hour", "environment", "error_type", "status_code"], name="et_hourlytotal_unique"
@@ -171,9 +168,6 @@ class Release(models.Model):
     first_seen = models.DateTimeField()
 
     objects = ReleaseQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = "release"
 
     def __str__(self) -> str:
         """Return the version."""

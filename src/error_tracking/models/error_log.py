@@ -31,8 +31,8 @@ class ErrorLog(TimestampedModel):
     event_id = models.UUIDField(_("event id"), unique=True, editable=False)
     reference = models.CharField(_("reference"), max_length=10, db_index=True)
     fingerprint = models.CharField(_("fingerprint"), max_length=64)
-    group = models.ForeignKey(
-        "error_tracking.ErrorGroup", verbose_name=_("group"), on_delete=models.CASCADE, related_name="logs"
+    group = models.ForeignKey(  # et_log_group is its index
+        "error_tracking.ErrorGroup", models.CASCADE, related_name="logs", verbose_name=_("group"), db_index=False
     )
     occurrences = models.PositiveIntegerField(_("occurrences"), default=1)
     error_type = models.CharField(_("kind"), max_length=20, choices=ErrorType)

@@ -1,8 +1,8 @@
 """
 ``Filing``: the outbox. One row per bug and tracker says what is still to do.
 
-A worker claims a row for the time of a lease; a row whose lease has run out is
-anybody's again. What was filed is due anew when the bug has news that its
+A worker claims a row for the time of a lease, as which ``next_attempt_at`` stands
+meanwhile; a row whose lease has run out is anybody's again. What was filed is due anew when the bug has news that its
 tracker was not told. Nothing here talks to a tracker.
 """
 
@@ -34,10 +34,9 @@ class FilingQuerySet(models.QuerySet["Filing"]):
     def due(self, now: dt.datetime) -> FilingQuerySet:
         """Return the rows that somebody should take now: waiting ones, untold news, and claims whose lease is over."""
         state = Filing.State
-        waits = Q(state__in=(state.PENDING, state.PAUSED))
+        waits = Q(state__in=(state.PENDING, state.PAUSED, state.CLAIMED))
         has_news = Q(state__in=(state.FILED, state.LOCAL), told__lt=F("bug__news"))
-        is_abandoned = Q(state=state.CLAIMED, claimed_until__lt=now)
-        return self.filter(((waits | has_news) & Q(next_attempt_at__lte=now)) | is_abandoned)
+        return self.filter(waits | has_news, next_attempt_at__lte=now)
 
     def wanted(self, environment: str) -> FilingQuerySet:
         """Return the rows of bugs that may be filed from *environment*; of a resolved bug only what was begun."""
@@ -52,13 +51,12 @@ class FilingQuerySet(models.QuerySet["Filing"]):
 
     def claim(self, now: dt.datetime) -> bool:
         """Claim this one row, as it is at this moment; return whether it is ours now."""
-        until = now + dt.timedelta(seconds=LEASE_SECONDS)
-        claimed = {"state": Filing.State.CLAIMED, "claimed_until": until, "modified": now}
-        for seen in self.due(now).values("pk", "state", "attempts"):
-            # On the row alone: through a join the condition moves into a subquery, which nobody checks again
-            # after waiting for the lock, and two would claim it.
-            return bool(Filing.objects.filter(**seen).update(attempts=F("attempts") + 1, **claimed))
-        return False
+        lease = now + dt.timedelta(seconds=LEASE_SECONDS)
+        claimed = {"state": Filing.State.CLAIMED, "next_attempt_at": lease, "modified": now}
+        # On the row alone: through a join the condition moves into a subquery, which nobody checks again
+        # after waiting for the lock, and two would claim it.
+        seen = self.due(now).values("pk", "state", "attempts").first()
+        return seen is not None and bool(Filing.objects.filter(**seen).update(attempts=F("attempts") + 1, **claimed))
 
     def request_for(self, bug: KnownBug, trackers: Iterable[str]) -> None:
         """Write the rows that *bug* lacks for *trackers*."""
@@ -113,7 +111,6 @@ class Filing(TimestampedModel):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt"), default=timezone.now)
-    claimed_until = models.DateTimeField(_("claimed until"), null=True, blank=True)
     published_at = models.DateTimeField(_("given to the broker"), null=True, blank=True)
     filed_at = models.DateTimeField(_("filed at"), null=True, blank=True)
     told = models.PositiveBigIntegerField(_("told of"), default=0)

@@ -75,9 +75,6 @@ class Journal(models.Model):
 
     objects = JournalQuerySet.as_manager()
 
-    class Meta:
-        verbose_name = "journal"
-
     def __str__(self) -> str:
         """Return server and process."""
         return f"{self.server_name}/{self.pid} at {self.position}"

@@ -20,7 +20,7 @@ from error_tracking import conf, signals
 from error_tracking.events import CSRF, SERVER_ERROR
 
 from .activity import Activity
-from .base import SoftDeleteModel, TimestampedModel, write_alias
+from .base import TimestampedModel, write_alias
 from .error_group import ErrorGroup
 from .filing import Filing
 from .life_cycle import UNRESOLVED, KnownBugQuerySet, Status
@@ -50,8 +50,8 @@ class KnownBugManager(models.Manager.from_queryset(KnownBugQuerySet)):  # type: 
         return KnownBugQuerySet(self.model, using=self._db).filter(is_deleted=False)
 
 
-class KnownBug(SoftDeleteModel, TimestampedModel):
-    """A numbered bug with one or more groups."""
+class KnownBug(TimestampedModel):
+    """A numbered bug with one or more groups; deleting it marks it."""
 
     class Severity(models.TextChoices):
         """How bad it is; also a label of the issue."""
@@ -127,6 +127,8 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
     github_issue_state = models.CharField(max_length=10, blank=True, editable=False)
     github_issue_updated_at = models.DateTimeField(null=True, blank=True, editable=False)
     file_name = models.CharField(_("bug file"), max_length=120, blank=True, editable=False)
+    is_deleted = models.BooleanField(_("deleted"), default=False, editable=False)
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)
 
     objects = KnownBugManager()
     all_objects = KnownBugQuerySet.as_manager()
@@ -136,7 +138,6 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
         verbose_name_plural = _("known bugs")
         ordering = ["-number"]
         base_manager_name = "all_objects"
-        default_manager_name = "objects"
         indexes = [
             models.Index(fields=["status", "last_occurrence"], name="et_bug_status"),
             models.Index(fields=["severity", "status"], name="et_bug_severity"),
@@ -163,6 +164,21 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
             except BaseException:
                 self.bug_id = ""  # unsaved again, as before the call
                 raise
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:  # noqa: ARG002, FBT001, FBT002  Django's signature
+        """Mark this bug as deleted."""
+        result = self._row().using(using or self._state.db).delete()
+        self.refresh_from_db(fields=["is_deleted", "deleted_at"])
+        return result
+
+    def hard_delete(self) -> tuple[int, dict[str, int]]:
+        """Delete this bug from the database."""
+        return super().delete()
+
+    def restore(self) -> None:
+        """Bring this bug back."""
+        self._row().restore()
+        self.refresh_from_db(fields=["is_deleted", "deleted_at"])
 
     @classmethod
     def highest_number(cls) -> int:
@@ -192,7 +208,7 @@ class KnownBug(SoftDeleteModel, TimestampedModel):
             is_free = groups.filter(bug=None).update(modified=timezone.now())
             current = groups.get()
             if not is_free:
-                return cls.all_objects.using(alias).get(pk=current.bug_id), False
+                return cls.all_objects.using(alias).get(groups=current), False
             same = ("fingerprint", "environment", "title", "cause", "first_release")
             values = {
                 **{name: getattr(current, name) for name in same},

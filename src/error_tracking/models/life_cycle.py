@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from error_tracking import conf, signals
 
 from .activity import Activity
-from .base import SoftDeleteQuerySet, write_alias
+from .base import write_alias
 from .error_group import ErrorGroup, Release
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _SIGNALS: dict[str, Signal] = {
 }
 
 
-class KnownBugQuerySet(SoftDeleteQuerySet):
+class KnownBugQuerySet(models.QuerySet["KnownBug"]):
     """State changes of many bugs, and reads that read as English."""
 
     def open(self) -> KnownBugQuerySet:
@@ -54,6 +54,25 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
     def seen_since(self, moment: dt.datetime) -> KnownBugQuerySet:
         """Return the bugs whose last occurrence is not before *moment*."""
         return self.filter(last_occurrence__gte=moment)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Mark these as deleted, so that they still match and are not filed again; return what Django would."""
+        count = self.filter(is_deleted=False).update(is_deleted=True, deleted_at=timezone.now())
+        return count, {self.model._meta.label: count}
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def hard_delete(self) -> tuple[int, dict[str, int]]:
+        """Delete these from the database."""
+        return super().delete()
+
+    hard_delete.alters_data = True  # type: ignore[attr-defined]
+    hard_delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def restore(self) -> int:
+        """Bring deleted ones back; return how many."""
+        return self.filter(is_deleted=True).update(is_deleted=False, deleted_at=None)
 
     def resolve(self, *, by: str = "", release: str = "", grace_until: dt.datetime | None = None) -> list[KnownBug]:
         """
@@ -81,12 +100,18 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
         """Mark the open ones as in progress; return the changed ones."""
         return self._move(Status.IN_PROGRESS, (Status.OPEN,), by=by)
 
-    def mute(self, *, by: str = "", until: dt.datetime | None = None, events: int | None = None) -> list[KnownBug]:
-        """Mute those that are open or in progress, *until* or for *events*: counted, but nothing is filed or sent."""
+    def mute(
+        self, *, by: str = "", until: dt.datetime | None = None, events: int | None = None, text: str = ""
+    ) -> list[KnownBug]:
+        """
+        Mute those that are open or in progress, *until* or for *events*, else for ever; return the changed ones.
+
+        They are counted, but nothing is filed or sent. *text* says why.
+        """
         count = F("occurrence_count") + events if events is not None else None
         words = [f"until {until:%Y-%m-%d %H:%M}"] if until else []
         words += [f"for {events} more events"] if events is not None else []
-        values: dict[str, Any] = {"text": " or ".join(words), "muted_until": until, "muted_until_count": count}
+        values: dict[str, Any] = {"text": text or " or ".join(words), "muted_until": until, "muted_until_count": count}
         return self._move(Status.MUTED, (Status.OPEN, Status.IN_PROGRESS), by=by, **values)
 
     def unmute(self, *, by: str = "", text: str = "") -> list[KnownBug]:
@@ -184,8 +209,7 @@ class KnownBugQuerySet(SoftDeleteQuerySet):
 
     def _everywhere(self, alias: str) -> KnownBugQuerySet:
         """Return all bugs, deleted ones too."""
-        rows: KnownBugQuerySet = self.model.all_objects.using(alias)
-        return rows
+        return self.model.all_objects.using(alias)
 
     def _tell(self, pk: int, alias: str, verb: str, by: str, text: str) -> None:
         """Write the activity; the bug's row is locked by now, so ids grow in the order of commits."""

@@ -17,9 +17,6 @@ class Sequence(models.Model):
     value = models.PositiveIntegerField(default=0)
     made_at = models.DateTimeField(default=timezone.now)
 
-    class Meta:
-        verbose_name = "sequence"
-
     def __str__(self) -> str:
         """Return name and last number."""
         return f"{self.name}: {self.value}"

@@ -19,7 +19,7 @@ from .mail import MailTracker
 from .markdown import MarkdownTracker
 from .webhook import WebhookTracker
 
-__all__ = ["Filed", "Tracker", "configured"]
+__all__ = ["Filed", "Tracker", "configured", "tell_once"]
 
 logger = logging.getLogger("error_tracking")
 
@@ -39,10 +39,11 @@ def configured() -> dict[str, Tracker]:
         try:
             trackers.append(import_string(path)())
         except Exception as error:  # noqa: BLE001  the class is the project's own; a check names the one that is not there
-            _tell_once(path, repr(error))
+            tell_once(f"a tracker of TRACKERS is left out: path={path} error={error!r}", logging.ERROR)
     return {tracker.name: tracker for tracker in trackers}
 
 
 @functools.cache
-def _tell_once(path: str, error: str) -> None:
-    logger.error("a tracker of TRACKERS is left out: path=%s error=%s", path, error)
+def tell_once(message: str, level: int = logging.INFO) -> None:
+    """Log *message* the first time it is told in this process."""
+    logger.log(level, message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import datetime as dt
 from typing import ClassVar
 
 from error_tracking.report import BugReport
@@ -15,8 +16,8 @@ class Filed:
     What a tracker made: its name for it there, and where to look at it.
 
     ``is_local`` says that only this machine has it; ``state`` is ``"open"`` or
-    ``"closed"`` where the tracker has one, ``pushed_state`` what we have made it last,
-    and ``updated_at`` when it changed, in ISO 8601.
+    ``"closed"`` where the tracker has one and ``reason`` why, ``pushed_state`` what we
+    have made it last, and ``updated_at`` when it changed.
     """
 
     reference: str
@@ -24,8 +25,9 @@ class Filed:
     number: int | None = None
     is_local: bool = False
     state: str = ""
+    reason: str = ""
     pushed_state: str = ""
-    updated_at: str = ""
+    updated_at: dt.datetime | None = None
 
 
 class Tracker(abc.ABC):

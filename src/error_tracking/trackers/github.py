@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from error_tracking.exceptions import TrackerError
-from error_tracking.wording import BEGIN, issue_body, news_text, with_status
+from error_tracking.report import BugReport, News
+from error_tracking.wording import BEGIN, issue_body, news_text, report_in, with_status
 
 from .base import Filed, Tracker
-from .github_api import TIMEOUT_SECONDS, GitHubClient, RefusedError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from error_tracking.report import BugReport, News
+from .github_api import GitHubClient, RefusedError
 
 PAGE_SIZE = 100
 LOOKUP_PAGES = 10
@@ -46,10 +43,10 @@ class GitHubTracker(Tracker):
 
     name = "github"
 
-    def __init__(self, repo: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        """File in *repo*, as GITHUB_REPO names it; give ``gh`` *timeout* seconds per call."""
+    def __init__(self, repo: str) -> None:
+        """File in *repo*, as GITHUB_REPO names it."""
         self.repo = repo
-        self.client = GitHubClient(repo, timeout=timeout)
+        self.client = GitHubClient(repo)
 
     def why_not(self) -> str:
         """Return why this process cannot file here."""
@@ -61,7 +58,7 @@ class GitHubTracker(Tracker):
         for issue in self._all("/issues?state=all&sort=created&direction=desc"):
             if report.marker in str(issue.get("body")):
                 return _filed(issue)
-            created = _moment(str(issue.get("created_at")))
+            created = _moment(issue.get("created_at"))
             if asked is not None and created is not None and created < asked - SKEW:
                 break
         return None
@@ -95,6 +92,9 @@ class GitHubTracker(Tracker):
         changes: dict[str, Any] = {}
         if with_status(body, report) != body:
             changes["body"] = with_status(body, report)
+        sent = report_in(body)
+        if sent and sent.safe_title == issue.get("title") != report.safe_title:  # else a person has written it
+            changes["title"] = report.safe_title
         if found.state != wanted:
             reason = ("not_planned" if report.merged_into else "completed") if report.is_closed else "reopened"
             changes |= {"state": wanted, "state_reason": reason}
@@ -117,7 +117,7 @@ class GitHubTracker(Tracker):
             yield from map(_filed, issues)
             if len(issues) < PAGE_SIZE:
                 return
-            last = _moment(str(issues[-1].get("updated_at")))
+            last = _moment(issues[-1].get("updated_at"))
             before, since = since, _since(last - SECOND) if last else since
             page = page + 1 if since == before else 1
 
@@ -135,14 +135,12 @@ class GitHubTracker(Tracker):
             yield from (item for item in items if "pull_request" not in item)
             if len(items) < PAGE_SIZE:
                 return
-        msg = f"GitHub has more than {LOOKUP_PAGES * PAGE_SIZE} of what was to be looked through"
-        raise TrackerError(msg)
+        raise TrackerError(f"GitHub has more than {LOOKUP_PAGES * PAGE_SIZE} of what was to be looked through")
 
     def _page(self, path: str, page: int) -> list[dict[str, Any]]:
         items = self.client.call("GET", f"{path}&per_page={PAGE_SIZE}&page={page}").data
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            msg = "GitHub's answer is not a list"
-            raise TrackerError(msg)
+            raise TrackerError("GitHub's answer is not a list")
         return items
 
     def _has_label(self, label: str) -> bool:
@@ -176,10 +174,10 @@ def _is_by_a_person(found: Filed, report: BugReport) -> bool:
     return found.state not in {report.issue_state or "open", found.pushed_state}
 
 
-def _moment(text: str) -> dt.datetime | None:
+def _moment(text: object) -> dt.datetime | None:
     """Return the time that *text* tells, the machine's own where it names no zone, as USE_TZ = False has it."""
     try:
-        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+        return dt.datetime.fromisoformat(str(text)).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -190,10 +188,10 @@ def _since(moment: dt.datetime) -> str:
 
 def _filed(issue: Any) -> Filed:  # noqa: ANN401  JSON
     if not isinstance(issue, dict) or not isinstance(issue.get("number"), int):
-        msg = "GitHub's answer is not an issue"
-        raise TrackerError(msg)
+        raise TrackerError("GitHub's answer is not an issue")
     number, url = issue["number"], str(issue.get("html_url", ""))
-    state, updated_at = str(issue.get("state") or "open"), str(issue.get("updated_at") or "")
+    state, updated_at = str(issue.get("state") or "open"), _moment(issue.get("updated_at"))
     status = _STATUS.search(str(issue.get("body")))
     pushed = ("closed" if status[1] in {"resolved", "merged"} else "open") if status else ""
-    return Filed(f"#{number}", url, number, state=state, pushed_state=pushed, updated_at=updated_at)
+    reason = str(issue.get("state_reason") or "").replace("_", " ")
+    return Filed(f"#{number}", url, number, state=state, reason=reason, pushed_state=pushed, updated_at=updated_at)

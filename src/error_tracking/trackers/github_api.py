@@ -117,36 +117,34 @@ class GitHubClient:
         why_not = self.why_not()
         if why_not or self.repo is None:
             raise TrackerError(why_not, is_permanent=True)
-        target = f"repos/{self.repo.name}{path}"
         body = json.dumps(payload).encode() if payload is not None else b""
         if self.transport == "https":
             try:
-                response = self._over_https(method, target, body)
+                response = self._over_https(self.repo, method, path, body)
             except UnreachableError as error:
                 if not shutil.which("gh"):
                     raise
-                response = self._over_gh(method, target, body, before=f"{error}; ")  # it may know a way
+                response = self._over_gh(self.repo, method, path, body, before=f"{error}; ")  # it may know a way
         else:
-            response = self._over_gh(method, target, body)
+            response = self._over_gh(self.repo, method, path, body)
         if response.status // 100 != 2:  # noqa: PLR2004  success
             raise _error_from(response)
         return response
 
-    def _over_https(self, method: str, target: str, body: bytes) -> Response:
-        assert self.repo is not None  # noqa: S101  call() has looked
+    @staticmethod
+    def _over_https(repo: Repository, method: str, path: str, body: bytes) -> Response:
         headers = {
             "Accept": "application/vnd.github+json",
-            "Authorization": f"Bearer {token_for(self.repo.host)}",
+            "Authorization": f"Bearer {token_for(repo.host)}",
             "X-GitHub-Api-Version": API_VERSION,
             "User-Agent": "django-error-tracking",
             **({"Content-Type": "application/json"} if body else {}),
         }
-        return send(method, f"{self.repo.api}/{target}", headers, body)
+        return send(method, f"{repo.api}/repos/{repo.name}{path}", headers, body)
 
-    def _over_gh(self, method: str, target: str, body: bytes, *, before: str = "") -> Response:
-        assert self.repo is not None  # noqa: S101  call() has looked
-        command = ["gh", "api", "--include", "--method", method, "--hostname", self.repo.host, target]
-        output, errors = self._run([*command, *(["--input", "-"] if body else [])], body)
+    def _over_gh(self, repo: Repository, method: str, path: str, body: bytes, *, before: str = "") -> Response:
+        target = ["--method", method, "--hostname", repo.host, f"repos/{repo.name}{path}"]
+        output, errors = self._run(["gh", "api", "--include", *target, *(["--input", "-"] if body else [])], body)
         response = _response_from(output)
         if response is None:
             is_limited = re.search(r"rate limit|HTTP 429", errors, re.IGNORECASE)
@@ -163,8 +161,7 @@ class GitHubClient:
                 command, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True
             )
         except OSError as error:
-            msg = f"gh could not be started: {error.strerror}"
-            raise TrackerError(msg) from error
+            raise TrackerError(f"gh could not be started: {error.strerror}") from error
         with process:
             try:
                 output, errors = process.communicate(data, timeout=self.timeout)
@@ -172,8 +169,7 @@ class GitHubClient:
                 os.killpg(process.pid, signal.SIGKILL)
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
-                msg = f"gh gave no answer in {self.timeout:.0f} seconds"
-                raise TrackerError(msg) from None
+                raise TrackerError(f"gh gave no answer in {self.timeout:.0f} seconds") from None
         return output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
 
 
@@ -197,12 +193,10 @@ def token_for(host: str) -> str:
             setting = Path(setting).read_text(encoding="utf-8")
     except Exception as error:  # the function is the project's own, and asks a vault perhaps
         why = error.strerror if isinstance(error, OSError) else ""  # other words may tell the token
-        msg = f"GITHUB_TOKEN could not be read: {type(error).__name__} {why or ''}".rstrip()
-        raise TrackerError(msg) from error
+        raise TrackerError(f"GITHUB_TOKEN could not be read: {type(error).__name__} {why or ''}".rstrip()) from error
     token = str(setting or _token_in_environment(host)).strip()
     if not token or not token.isascii() or not token.isprintable():
-        msg = "GITHUB_TOKEN is empty, or has characters that no token has"
-        raise TrackerError(msg, is_permanent=True)
+        raise TrackerError("GITHUB_TOKEN is empty, or has characters that no token has", is_permanent=True)
     return token
 
 
@@ -222,12 +216,9 @@ def _response_from(output: str) -> Response | None:
     status = re.match(r"HTTP/\S+ (\d{3})", lines[0])
     if status is None:
         return None
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-    try:
-        data = json.loads(body) if body.strip() else None
-    except (ValueError, RecursionError):
-        return None
-    return Response(int(status[1]), headers, data)
+    headers = ((name, value.strip()) for name, _, value in (line.partition(":") for line in lines[1:]))
+    response = Response.of(int(status[1]), headers, body)
+    return None if response.data is None and body.strip() else response  # half an answer is none
 
 
 def _error_from(response: Response) -> RefusedError:

@@ -17,6 +17,7 @@ import ssl
 import threading
 import time
 import urllib.request
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +42,15 @@ class Response:
     status: int
     headers: dict[str, str]
     data: Any
+
+    @classmethod
+    def of(cls, status: int, headers: Iterable[tuple[str, str]], body: str | bytes) -> Response:
+        """Return the response that has these *headers* and this *body*."""
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError):
+            data = None
+        return cls(status, {name.lower(): value for name, value in headers}, data)
 
     @property
     def retry_after(self) -> float | None:
@@ -86,8 +96,7 @@ def send(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> R
         connection = _connection(parts.scheme, parts.hostname or "", parts.port)
         connection.connect()
     except (OSError, UnicodeError, http.client.HTTPException) as error:
-        msg = f"{parts.hostname} cannot be reached: {type(error).__name__}: {error}"
-        raise UnreachableError(msg) from error
+        raise UnreachableError(f"{parts.hostname} cannot be reached: {type(error).__name__}: {error}") from error
     # A server that sends byte by byte gets no more time than one that is silent.
     watch = threading.Timer(READ_SECONDS, _hang_up, [connection.sock])
     watch.daemon = True
@@ -103,16 +112,11 @@ def send(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> R
     except (OSError, http.client.HTTPException) as error:
         is_slow = time.monotonic() - began >= READ_SECONDS
         what = f"in {READ_SECONDS:.0f} seconds" if is_slow else f"{type(error).__name__}: {error}"
-        msg = f"no whole answer from {parts.hostname}: {what}"
-        raise TrackerError(msg) from error
+        raise TrackerError(f"no whole answer from {parts.hostname}: {what}") from error
     finally:
         watch.cancel()
         connection.close()
-    try:
-        data = json.loads(content) if content.strip() else None
-    except (ValueError, RecursionError):
-        data = None
-    return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, data)
+    return Response.of(answer.status, answer.getheaders(), content)
 
 
 def _hang_up(sock: socket.socket) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from error_tracking.exceptions import TrackerError
 from error_tracking.report import BugReport
 from error_tracking.utils import checkout_of
-from error_tracking.wording import BEGIN, END, bug_file, front_matter, generated
+from error_tracking.wording import bug_file, front_matter, generated, parts_of
 
 from .base import Filed, Tracker
 
@@ -54,12 +54,11 @@ class MarkdownTracker(Tracker):
         prefix, _, number = report.bug_id.rpartition("-")
         is_named = re.compile(rf"{re.escape(prefix)}-0*{int(number)}(?!\d)", re.IGNORECASE | re.ASCII)
         others = [path for path in self.files() if is_named.match(path.name)]
-        for path in others:
-            if path.suffix == ".md" and values_in(path).get("uuid") == report.uuid:
-                return path
-        for path in others:
-            if path.name == report.file_name and _is_regular(path) and not values_in(path):
-                return path  # its front matter was taken out: it belongs to people now
+        its = [path for path in others if path.suffix == ".md" and values_in(path).get("uuid") == report.uuid]
+        # One whose front matter was taken out belongs to people now.
+        its += [path for path in others if path.name == report.file_name and _is_regular(path) and not values_in(path)]
+        if its:
+            return its[0]
         if others:
             why = "belongs to another bug" if _is_regular(others[0]) else "is not a regular file"
             raise TrackerError(f"{report.bug_id} is taken: {others[0].name!r} {why}", is_permanent=True)
@@ -143,14 +142,14 @@ def _text_of(path: Path) -> str:
 
 
 def _renewed(old: str, report: BugReport) -> str:
-    head, begin, rest = old.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, before, tail = parts_of(old) or ("", "", "")
     front = _FRONT.match(head)
-    if not (begin and end and front):
+    if not front:
         return old  # the markers or the front matter were taken out: the file belongs to people now
     newline = "\r\n" if front[0].endswith("\r\n") else "\n"
-    ours = [text.replace("\n", newline) for text in (front_matter(report) + "\n", generated(report))]
-    return f"{ours[0]}{head[front.end() :]}{ours[1]}{tail}"
+    written = (front_matter(report) + "\n", generated(report, before.replace("\r\n", "\n")))
+    top, ours = (text.replace("\n", newline) for text in written)
+    return f"{top}{head[front.end() :]}{ours}{tail}"
 
 
 def _write(path: Path, content: str) -> None:
