@@ -130,6 +130,25 @@ def test_filing_is_committed_where_the_project_has_autocommit_off(tmp_path):
     assert found == [str(bugs[:1]), str(bugs[:2]), str(bugs), "False"]
 
 
+COMMANDS = """
+    import sqlite3
+    from error_tracking.models import ErrorLog
+    call_command("error_tracking_bugs", "mute", "B-001", verbosity=0)
+    connections["default"].rollback()
+    ErrorLog.objects.update(user_label="ann", user_id=7)
+    connections["default"].commit()
+    call_command("error_tracking_erase", "--user=7", verbosity=0)
+    connections["default"].rollback()
+    with sqlite3.connect(folder + "/site.sqlite3", timeout=20) as database:
+        print(*database.execute("SELECT status FROM error_tracking_knownbug"))
+        print(*database.execute("SELECT user_label FROM error_tracking_errorlog"))
+"""
+
+
+def test_what_a_command_does_is_committed_where_the_project_has_autocommit_off(tmp_path):
+    assert run(tmp_path, GET + COMMANDS, PROJECTS["autocommit off"])[-2:] == ["('muted',)", "('',)"]
+
+
 USERS = """
     import types
     from django.db import models

@@ -121,6 +121,14 @@ def test_file_of_a_bug_whose_issue_is_closed_is_marked_once(tasks, github, repor
     assert len(github.requests) == before + 1
 
 
+def test_file_of_a_bug_whose_issue_is_not_planned_is_muted(tasks, github):
+    issue = add_issue(github)
+    pull()
+    github.edit(issue["number"], state="closed", state_reason="not_planned")
+    assert "updated    B-012" in pull()[0]
+    assert values_in(next(tasks.iterdir()))["status"] == "muted"
+
+
 def test_issue_that_was_opened_again_opens_its_file(tasks, github):
     add_issue(github, dataclasses.replace(REPORT, status="resolved"))
     pull()

@@ -19,7 +19,7 @@ from error_tracking import conf, filing
 from error_tracking.filing import BugCreationService
 from error_tracking.management import base
 from error_tracking.models import Filing, KnownBug
-from error_tracking.models.base import moment_from, write_alias
+from error_tracking.models.base import committed, moment_from, write_alias
 from error_tracking.models.known_bug import format_bug_id
 from error_tracking.recorder.machine import user
 from error_tracking.utils import clean_line, clean_text
@@ -74,6 +74,7 @@ class Command(base.Command):
             elif name == "merge":
                 action.add_argument("--into", required=True, metavar="BUG", help="the one that stays")
 
+    @committed(KnownBug)
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
         """Do what was asked for; nothing, when one of the bugs is not there."""
         action = options["action"]

@@ -13,6 +13,8 @@ from django.core.management.base import CommandError, CommandParser
 from error_tracking import recorder
 from error_tracking.erasure import SHORTEST, Eraser, Person
 from error_tracking.management import base
+from error_tracking.models import KnownBug
+from error_tracking.models.base import committed
 
 JOURNAL_SECONDS = 90
 
@@ -34,6 +36,7 @@ class Command(base.Command):
         parser.add_argument("--dry-run", action="store_true", help="say what would be erased, change nothing")
         parser.add_argument("--export", metavar="FILE", help="write the error logs found to FILE, one JSON a line")
 
+    @committed(KnownBug)
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
         """Erase and say what was found."""
         person = Person(options["user"].strip(), options["email"].strip(), options["ip"].strip())

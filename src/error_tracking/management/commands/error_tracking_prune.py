@@ -9,6 +9,8 @@ from django.core.management.base import CommandParser
 
 from error_tracking import conf, retention
 from error_tracking.management import base
+from error_tracking.models import KnownBug
+from error_tracking.models.base import committed
 
 
 class Command(base.Command):
@@ -26,6 +28,7 @@ class Command(base.Command):
         parser.add_argument("--days", type=base.positive, help="keep error logs this long (default: RETENTION_DAYS)")
         parser.add_argument("--dry-run", action="store_true", help="say what would go, delete nothing")
 
+    @committed(KnownBug)
     def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
         """Prune and say what went."""
         days = options["days"]

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from error_tracking import conf
 from error_tracking.checkout import Checkout
 from error_tracking.exceptions import TrackerError
+from error_tracking.following import UNPLANNED
 from error_tracking.management import base
 from error_tracking.report import BugReport, report_from_json
 from error_tracking.trackers.github import GitHubTracker
@@ -73,7 +74,7 @@ class Command(base.Command):
         return set(numbers)
 
     def _write_closed(self, open_uuids: set[str]) -> None:
-        """Mark the bugs as resolved whose files say that they are open, and whose issues are closed."""
+        """Mark the bugs as resolved or muted whose files say that they are open, and whose issues are closed."""
         assert self.github.client.repo is not None  # noqa: S101  its issues were just read
         is_ours = re.compile(rf".*/{re.escape(self.github.client.repo.name)}/issues/([0-9]{{1,15}})", re.IGNORECASE)
         for path in self.files.files():
@@ -91,8 +92,9 @@ class Command(base.Command):
                 continue
             report = self._report_in(str(issue.get("body") or ""), number) if issue.get("state") == "closed" else None
             if report is not None and report.uuid == values["uuid"]:
-                report = dataclasses.replace(report, issue_number=number, issue_url=values["issue"])
-                self._write(dataclasses.replace(report, status="resolved"))
+                is_unplanned = str(issue.get("state_reason")).replace("_", " ") in UNPLANNED
+                status = "muted" if is_unplanned else "resolved"
+                self._write(dataclasses.replace(report, status=status, issue_number=number, issue_url=values["issue"]))
 
     def _report_in(self, body: str, number: int | None) -> BugReport | None:
         data = data_in(body)
