@@ -181,6 +181,19 @@ def test_database_without_the_router_is_told(configure, settings, monkeypatch):
     assert ids() == []
 
 
+class ReadsFromReplica:
+    def db_for_read(self, model, **hints):
+        return "replica"
+
+
+def test_reading_from_a_replica_is_told(settings):
+    replica = f"{__name__}.ReadsFromReplica"
+    settings.DATABASE_ROUTERS = [replica]
+    assert ids() == ["error_tracking.W007"]
+    settings.DATABASE_ROUTERS = ["error_tracking.routers.ErrorTrackingRouter", replica]
+    assert ids() == []
+
+
 def test_sqlite_shared_with_the_site_is_told(monkeypatch):
     from django.db import connections
 

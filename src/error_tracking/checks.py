@@ -79,7 +79,7 @@ def _is_ours(path: str) -> bool:
 
 
 def check_database(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
-    """Report a DATABASE that is not there (E003), not routed to (E004), or SQLite shared with the host (W004)."""
+    """Report a DATABASE that is not there (E003) or routed to (E004, W007), or SQLite shared with the host (W004)."""
     alias = conf.get_settings().DATABASE
     database = connections.settings.get(alias, {})
     is_immediate = database.get("OPTIONS", {}).get("transaction_mode") == "IMMEDIATE"
@@ -88,8 +88,12 @@ def check_database(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: AN
         yield checks.Error(f"There is no database {alias!r}.", hint=hint, id="error_tracking.E003")
     elif (used := router.db_for_write(ErrorLog)) != alias:
         hint = 'Add "error_tracking.routers.ErrorTrackingRouter" to DATABASE_ROUTERS.'
-        message = f"ERROR_TRACKING['DATABASE'] is {alias!r}, but the tables are read from {used!r}."
+        message = f"ERROR_TRACKING['DATABASE'] is {alias!r}, but the tables are written to {used!r}."
         yield checks.Error(message, hint=hint, id="error_tracking.E004")
+    elif (used := router.db_for_read(ErrorLog)) != alias:
+        hint = 'Put "error_tracking.routers.ErrorTrackingRouter" first in DATABASE_ROUTERS.'
+        message = f"The tables are written to {alias!r} and read from {used!r}, which may know of it later."
+        yield checks.Warning(message, hint=hint, id="error_tracking.W007")
     elif alias == "default" and database["ENGINE"].endswith("sqlite3") and not is_immediate:
         hint = 'Set OPTIONS["transaction_mode"] to "IMMEDIATE", or give error_tracking a file of its own with DATABASE.'
         message = "Events are written to the SQLite file that the site writes to; writers may have to wait."
