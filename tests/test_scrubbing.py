@@ -45,6 +45,12 @@ SECRET_KEYS = [
     "otp",
     "two_factor",
     "pin",
+    "pinCode",
+    "passWord",
+    "pass-phrase",
+    "passCode",
+    "security_code",
+    "verificationCode",
     "jwt",
     "bearer",
     "stripe_key",
@@ -80,6 +86,9 @@ HARMLESS_KEYS = [
     "page",
     "hashtag",
     "pinned",
+    "pass_count",
+    "compass_width",
+    "security_level",
 ]
 
 
@@ -87,6 +96,12 @@ HARMLESS_KEYS = [
 def test_value_under_a_secret_name_is_filtered(key):
     """FAULTS V02."""
     assert scrubber.tree({"form": [{key: "s3cr3t"}]}) == {"form": [{key: FILTERED}]}
+
+
+@pytest.mark.parametrize("key", ["passWord", "pass_phrase", "pin_code", "securityCode", "verification-code"])
+def test_value_after_a_secret_name_in_another_writing_is_filtered_in_text(key):
+    """FAULTS V02."""
+    assert "s3cr3t" not in scrubber.text(f'{{"{key}": "s3cr3t"}} {key}=s3cr3t')
 
 
 @pytest.mark.parametrize("key", HARMLESS_KEYS)

@@ -37,16 +37,16 @@ MAX_SAFE_INT = 2**53
 KEY_CHARS = 200
 NAME_CHARS = 60
 
-_KEY_PARTS = (
-    "pass(?:w|code|phrase|$)|pwd|secret|token(?!_count)|api_?key|auth(?!or(?!iz))|credential|private",
-    "session|cookie|csrf|xsrf|signature|card|cvv|cvc|ssn|iban|otp|two_factor|pin$|jwt|bearer|_key$|^key$",
-    "reset|access|refresh|salt|hash$|dsn|connection_string",
+_SECRETS = (
+    "pass(?:w|$)|pass_?(?:word|code|phrase)|pwd|secret|token(?!_count)|api_?key|auth(?!or(?!iz))|credential|two_factor|"
+    "(?:security|verification)_?code|session|cookie|csrf|xsrf|signature|card|bearer|jwt|connection_string"
 )
+_KEY_PARTS = (_SECRETS, "private|cvv|cvc|ssn|iban|otp|pin$|(?:^|_)pin_|_key$|^key$|reset|access|refresh|salt|hash$|dsn")
 # In texts, where a name may be any word before a ":", fewer of them.
 _WORD_PARTS = (
-    "pass(?:w|code|phrase|$)|pwd|secret|token(?!_count)|api_?key|auth(?!or(?!iz))|credential|private_?key|access_?key",
-    "session|cookie|csrf|xsrf|signature|card|bearer|jwt|(?:^|_)(?:otp|pin|cvv|cvc|ssn|dsn|iban|salt)(?:_|$)",
-    "connection_string|two_factor|(?<!cache)(?<!primary)(?<!foreign)(?<!sort)(?<!unique)(?<!public)_key$",
+    _SECRETS,
+    "private_?key|access_?key|(?:^|_)(?:otp|pin|cvv|cvc|ssn|dsn|iban|salt)(?:_|$)",
+    "(?<!cache)(?<!primary)(?<!foreign)(?<!sort)(?<!unique)(?<!public)_key$",
 )
 _ESCAPES = re.compile(r"\\{3,}")
 # What may stand between a name and its value, also where it is URL-encoded (twice), in HTML or in bytes.
@@ -113,7 +113,7 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
 )
 _HINTS = (
     "pass|pwd|secret|token|key|auth|cred|sess|cook|csrf|xsrf|sign|card|bear|jwt|otp|pin|cvv|cvc|ssn|dsn|iban|salt|"
-    "connection.?string|two.?factor"
+    "connection.?string|two.?factor|security|verification"
 )
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3})[0-9a-f:]{6,39}(?![\w:]|\.\d)", re.IGNORECASE)
