@@ -12,6 +12,7 @@ import functools
 import json
 import logging
 import re
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from django.core.signals import setting_changed
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("error_tracking")
 
 BARE_BYTES = 4_000
+CSP = "Content-Security-Policy"
 REFERENCE = "%%et-reference%%"
 BUG_ID = "%%et-bug-id%%"
 MESSAGE = "%%et-message%%"
@@ -93,7 +95,7 @@ def replace(request: HttpRequest, response: HttpResponseBase, event: Event | Non
     kind = "csrf" if is_csrf else _KINDS.get(response.status_code, "500" if response.status_code >= 500 else "400")  # noqa: PLR2004
     form = _form_for(request)
     reference = event.reference if event is not None else ""
-    content = _content(kind, form, state, reference, _nonce(request))
+    content = _content(kind, form, state, reference, _nonce(request, response))
     for name in _STALE_HEADERS:
         if response.has_header(name):
             del response[name]
@@ -124,13 +126,26 @@ def _form_for(request: HttpRequest) -> str:
     return "text" if accept.startswith("text/plain") else "html"
 
 
-def _nonce(request: HttpRequest) -> str:
-    """Return the CSP nonce given out for this request, ``""`` else: one made now would not be in the header."""
+def _nonce(request: HttpRequest, response: HttpResponse) -> str:
+    """
+    Return the CSP nonce given out for this request, else one that the response's policy is made to know.
+
+    The site's own middleware has written that policy for the page which ours replaces; it stays as strict as it is.
+    """
     for name in ("_csp_nonce", "csp_nonce"):
         nonce = request.__dict__.get(name)
         if nonce:
             return re.sub(r"[^\w+/=-]", "", str(nonce))[:100]
-    return ""
+    policy = [part.split() for part in response.get(CSP, "").split(";") if part.strip()]
+    sources = {name.lower(): values for name, *values in policy}
+    name = next((name for name in ("style-src-elem", "style-src", "default-src") if name in sources), "")
+    if not name or "'unsafe-inline'" in sources[name] or "," in response[CSP]:
+        return ""
+    nonce = secrets.token_urlsafe(16)
+    kept = [value for value in sources[name] if value != "'none'"]
+    sources["style-src" if name == "default-src" else name] = [*kept, f"'nonce-{nonce}'"]
+    response[CSP] = "; ".join(" ".join([name, *values]) for name, values in sources.items())
+    return nonce
 
 
 def _content(kind: str, form: str, state: known.PublicState | None, reference: str, nonce: str) -> str:

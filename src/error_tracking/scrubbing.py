@@ -88,21 +88,7 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         rf"\1 {FILTERED}",
     ),
     (
-        (
-            "akia",
-            "asia",
-            "ghp_",
-            "gho_",
-            "ghu_",
-            "ghs_",
-            "ghr_",
-            "github_pat_",
-            "xox",
-            "k_live_",
-            "k_test_",
-            "aiza",
-            "sk-",
-        ),
+        ("akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_", "xox", "k_live_", "k_test_", "aiza", "sk-"),
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abprs]-[\w-]{10,250}|"
             r"[srp]k_(?:live|test)_\w{10,250}|sk-[\w-]{20,250}|AIza[\w-]{30,60})"
