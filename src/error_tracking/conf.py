@@ -196,10 +196,8 @@ def _kind(expected: Any) -> tuple[Callable[[Any], bool], str]:  # noqa: ANN401  
 
 def _reset(*, setting: str, **_kwargs: object) -> None:
     if setting in {NAME, "DEBUG", "BASE_DIR", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME"}:
-        get_settings.cache_clear()
-        get_scrubber.cache_clear()
-        _release_found.cache_clear()
-        before_store.cache_clear()
+        for cached in (get_settings, get_scrubber, _release_found, before_store):
+            cached.cache_clear()
 
 
 setting_changed.connect(_reset, dispatch_uid="error_tracking.conf")
