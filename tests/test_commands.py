@@ -417,6 +417,12 @@ def test_wrong_sub_command_on_the_command_line_shows_the_usage():
     assert "required: BUG" in answer.stderr
 
 
+@pytest.mark.parametrize(("option", "words"), [("--until", "invalid date value"), ("--events", "invalid number")])
+def test_value_that_cannot_be_read_is_told_in_a_user_s_words(option, words):
+    with pytest.raises(CommandError, match=words):
+        bugs("mute", "1", option, "soon")
+
+
 def test_every_command_and_option_is_documented():
     page = (ROOT / "docs/reference/commands.md").read_text()
     ours = [name for name, app in get_commands().items() if app == "error_tracking"]

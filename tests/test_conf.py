@@ -96,6 +96,24 @@ def test_unknown_key_has_a_suggestion(configure):
     assert any("The settings are" in message.hint for message in run_checks(tags=["error_tracking"]))
 
 
+@pytest.mark.parametrize(
+    "path", ["no.such", "tests.urls.no_such", "KeyError", "not a path", "builtins.KeyError.args.x"]
+)
+@pytest.mark.parametrize("name", ["BEFORE_STORE", "IGNORE_EXCEPTIONS"])
+def test_a_path_that_leads_nowhere_is_told(configure, name, path):
+    configure(**{name: path if name == "BEFORE_STORE" else ["builtins.ValueError", path]})
+    [message] = run_checks(tags=["error_tracking"])
+    assert message.id == "error_tracking.E005"
+    assert repr(path) in message.msg
+
+
+def test_paths_that_lead_somewhere_are_right(configure):
+    configure(
+        BEFORE_STORE=len, IGNORE_EXCEPTIONS=["django.http.Http404", "error_tracking.models.KnownBug.DoesNotExist"]
+    )
+    assert ids() == []
+
+
 def test_settings_that_are_no_dict_are_told(settings):
     settings.ERROR_TRACKING = ["ENABLED"]
     assert ids() == ["error_tracking.E001"]

@@ -157,3 +157,12 @@ class TestViews:
         recorder.submit(make_event())
         data = admin_client.get("/errors/dashboard.json", {"period": "7d"}).json()
         assert (data["total"], data["period"], data["open_bugs"]) == (1, "7d", 1)
+
+
+@pytest.mark.urls("tests.own_admin_urls")
+def test_dashboard_needs_no_pages_of_ours_in_the_site_s_own_admin(admin_client, immediate):
+    recorder.submit(make_event())
+    response = admin_client.get("/errors/")
+    assert response.status_code == 200
+    assert "B-001" in response.text
+    assert "/errorgroup/" not in response.text

@@ -205,6 +205,31 @@ def test_nonce_already_given_out_is_on_the_page():
     assert b'nonce="abc123=="' in response.content
 
 
+@pytest.mark.parametrize(
+    ("policy", "after"),
+    [
+        ("default-src 'none'; img-src 'self'", "default-src 'none'; img-src 'self'; style-src {}"),
+        ("script-src; Style-Src 'self' https:;", "script-src; style-src 'self' https: {}"),
+        ("style-src 'self'; style-src-elem 'none'", "style-src 'self'; style-src-elem {}"),
+    ],
+)
+def test_policy_that_is_written_already_allows_the_page_s_style(policy, after):
+    response = error_pages.bare_response()
+    response["Content-Security-Policy"] = policy
+    error_pages.replace(RequestFactory().get("/", HTTP_ACCEPT=HTML), response, None, is_unhandled=True)
+    nonce = re.search(r'<style nonce="([\w-]{16,})">', response.text)[1]
+    assert response["Content-Security-Policy"] == after.format(f"'nonce-{nonce}'")
+
+
+@pytest.mark.parametrize("policy", ["img-src 'self'", "style-src 'unsafe-inline'", "default-src 'none', img-src *", ""])
+def test_policy_that_allows_the_style_or_is_not_one_stays(policy):
+    response = error_pages.bare_response()
+    response["Content-Security-Policy"] = policy
+    error_pages.replace(RequestFactory().get("/", HTTP_ACCEPT=HTML), response, None, is_unhandled=True)
+    assert response["Content-Security-Policy"] == policy
+    assert '<style nonce="">' in response.text
+
+
 def test_broken_template_gives_the_fallback(outbox, settings, tmp_path, swallowed):
     """FAULTS P01: the page always comes."""
     folder = tmp_path / "templates" / "error_tracking"

@@ -251,3 +251,30 @@ def test_a_connection_with_an_open_transaction_keeps_it(tmp_path):
         stored()
     """
     assert run(tmp_path, body) == ["0", "1 1 0 None"]
+
+
+EARLY = """
+    import sys
+    from error_tracking import add_breadcrumb, capture_exception, capture_message, flush, set_tag, set_user
+    def all_of_them():
+        add_breadcrumb("x"), set_tag("a", "b"), set_user(None)
+        print(bool(capture_exception(ValueError("x"))), bool(capture_message("x")), flush(0.1))
+    all_of_them()
+    import django
+    from django.conf import settings
+    settings.configure(
+        SECRET_KEY="x", DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", *sys.argv[2:]],
+        ERROR_TRACKING={"JOURNAL_DIR": sys.argv[1]}, LOGGING_CONFIG=None,
+    )
+    django.setup()
+    all_of_them()
+"""
+
+
+@pytest.mark.parametrize(("apps", "late"), [([], "False False True"), (["error_tracking"], "True True False")])
+def test_what_is_imported_early_or_without_the_app_raises_nothing(tmp_path, apps, late):
+    command = [sys.executable, "-c", textwrap.dedent(EARLY), str(tmp_path), *apps]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["False False True", late]

@@ -292,6 +292,10 @@ class TestMarkdown:
         assert "A test that fails" not in text
         assert "none of these errors has come back" in text
 
+    def test_a_test_that_passes_is_told_to_need_its_rows(self):
+        text = markdown(dataclasses.replace(REPORT, route="/pets/{pk}/", status_code=500))
+        assert "A test that fails\n\nA test's database is empty: where it passes" in text
+
     def test_template_of_the_project_is_used(self, tmp_path, settings):
         self.override(tmp_path, settings, "Ours: {{ report.bug_id }}")
         assert f"{BEGIN}\nOurs: B-012\n{END}" in bug_file(REPORT)

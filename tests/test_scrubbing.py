@@ -45,6 +45,12 @@ SECRET_KEYS = [
     "otp",
     "two_factor",
     "pin",
+    "pinCode",
+    "passWord",
+    "pass-phrase",
+    "passCode",
+    "security_code",
+    "verificationCode",
     "jwt",
     "bearer",
     "stripe_key",
@@ -80,6 +86,9 @@ HARMLESS_KEYS = [
     "page",
     "hashtag",
     "pinned",
+    "pass_count",
+    "compass_width",
+    "security_level",
 ]
 
 
@@ -87,6 +96,12 @@ HARMLESS_KEYS = [
 def test_value_under_a_secret_name_is_filtered(key):
     """FAULTS V02."""
     assert scrubber.tree({"form": [{key: "s3cr3t"}]}) == {"form": [{key: FILTERED}]}
+
+
+@pytest.mark.parametrize("key", ["passWord", "pass_phrase", "pin_code", "securityCode", "verification-code"])
+def test_value_after_a_secret_name_in_another_writing_is_filtered_in_text(key):
+    """FAULTS V02."""
+    assert "s3cr3t" not in scrubber.text(f'{{"{key}": "s3cr3t"}} {key}=s3cr3t')
 
 
 @pytest.mark.parametrize("key", HARMLESS_KEYS)
@@ -116,6 +131,11 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdef123456"
         ("sk_" + "live_abcdefghij12", "abcdefghij12"),
         ("xoxb-1234567890-abc", "1234567890-abc"),
         ("AIza" + "Sy" * 17, "AIzaSy"),
+        ("glpat-" + "a1B2" * 5, "a1B2"),
+        ("whsec_" + "a1B2" * 8, "a1B2"),
+        ("npm_" + "a1B2" * 9, "a1B2"),
+        ("pw=s3cr3t", "s3cr3t"),
+        ("duplicate key value\nDETAIL:  Key (api_token)=(s3cr3t) already exists.", "s3cr3t"),
         ("card 4111 1111 1111 1111 refused", "4111"),
         ("mail ada@example.com", "ada@example.com"),
     ],
@@ -139,6 +159,8 @@ def test_secret_value_is_filtered_wherever_it_stands(text, secret):
         "author: Ann, keyboard: us, monkey=3",
         "cache_key=cart:17 primary_key=3 sort_key=name",
         "if len(token)>5 and size>3:",
+        "refused (token): it is over",
+        "Key (order_id)=(7) is not present in table",
         "the cookie banner is missing",
         "authorization failed for order 7",
         "version 4.2.1 at 10:30:45, items[1::2]",

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 from django.core.management import call_command
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 
@@ -279,8 +279,14 @@ class TestHooks:
         assert client.get("/reraises/").status_code == 500
         assert outbox == []
 
+    @pytest.mark.parametrize("name", ["django.http.Http404", "django.http.response.Http404", "tests.urls.Http404"])
+    def test_a_class_is_ignored_wherever_it_is_imported_from(self, configure, outbox, name):
+        configure(IGNORE_EXCEPTIONS=[name])
+        error_tracking.capture_exception(Http404("none"))
+        assert outbox == []
+
     def test_others_are_not_ignored(self, configure, outbox):
-        configure(IGNORE_EXCEPTIONS=["builtins.KeyError", "ValueError"])
+        configure(IGNORE_EXCEPTIONS=["builtins.KeyError", "ValueError", "no.such.Error", "not a path"])
         error_tracking.capture_exception(raised(fail))
         assert len(outbox) == 1
 

@@ -2,29 +2,24 @@
 django-error-tracking: production errors become tracked bugs by themselves.
 
 The functions for your own code are here; they import no model, so this package
-can be imported before Django is set up.
+and they can be imported before Django is set up. Until then, and where the app is not installed, they do nothing.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from django.apps import apps as registry  # "apps" becomes our own module of that name
 
 if TYPE_CHECKING:
     from .api import add_breadcrumb, capture_exception, capture_message, set_tag, set_user
     from .recorder import flush, health
 
 __version__ = "0.1.0.dev0"
-__all__ = [
-    "__version__",
-    "add_breadcrumb",
-    "capture_exception",
-    "capture_message",
-    "flush",
-    "health",
-    "set_tag",
-    "set_user",
-]
+__all__ = ["__version__", "add_breadcrumb", "capture_exception", "capture_message"]
+__all__ += ["flush", "health", "set_tag", "set_user"]
 
 _HOMES = {
     **dict.fromkeys(("add_breadcrumb", "capture_exception", "capture_message", "set_tag", "set_user"), "api"),
@@ -35,6 +30,15 @@ _HOMES = {
 def __getattr__(name: str) -> Any:  # noqa: ANN401  a module's attribute may be anything
     """Import a public function from its module when it is first asked for (PEP 562)."""
     if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name != "health" and not (registry.apps_ready and registry.is_installed(__name__)):
+        return functools.partial(_call, name)
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def _call(name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  those of any public function
+    """Call the function *name*, which was imported early; where it is still too early, say that nothing was done."""
+    function = __getattr__(name)
+    if isinstance(function, functools.partial):
+        return {"capture_exception": "", "capture_message": "", "flush": True}.get(name)
+    return function(*args, **kwargs)

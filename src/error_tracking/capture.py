@@ -14,6 +14,7 @@ import contextvars
 import dataclasses
 import functools
 import logging
+import pkgutil
 import platform
 import re
 import time
@@ -279,11 +280,20 @@ def _level(level: str) -> str:
 
 def _is_ignored(exception: BaseException | None) -> bool:
     """Return whether IGNORE_EXCEPTIONS names the class of *exception* or one that it derives from."""
-    names = conf.get_settings().IGNORE_EXCEPTIONS
+    names = _names_of_classes(tuple(conf.get_settings().IGNORE_EXCEPTIONS))
     if exception is None or not names:
         return False
-    bases = type.__dict__["__mro__"].__get__(type(exception))
-    return any(qualified_name(base) in names for base in bases)
+    return any(qualified_name(base) in names for base in type.__dict__["__mro__"].__get__(type(exception)))
+
+
+@functools.lru_cache(maxsize=1)
+def _names_of_classes(paths: tuple[str, ...]) -> set[str]:
+    """Return *paths*, and what their classes are called at home: ``django.http.Http404`` is imported there only."""
+    names = set(paths)
+    for path in paths:
+        with contextlib.suppress(Exception):  # a module of the host's, which may fail in any way
+            names.add(qualified_name(pkgutil.resolve_name(path)))
+    return names
 
 
 def _capture_response(

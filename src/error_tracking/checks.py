@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,20 +36,22 @@ def check_settings(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: AN
         yield checks.Error(f"GITHUB_REPO is no repository: {repo!r}.", hint=hint, id="error_tracking.E002")
 
 
-def check_trackers(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
-    """Report a class in TRACKERS that is no tracker (E005), and a WEBHOOK_URL that is not safe (E006)."""
-    for path in conf.get_settings().TRACKERS:
-        hint = "Name a subclass of error_tracking.trackers.Tracker that needs no argument, and has a name of its own."
+def check_paths(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
+    """Report a dotted path that leads nowhere, or to no tracker (E005), and a WEBHOOK_URL that is not safe (E006)."""
+    settings = conf.get_settings()
+    given = {"TRACKERS": settings.TRACKERS, "IGNORE_EXCEPTIONS": settings.IGNORE_EXCEPTIONS}
+    given["BEFORE_STORE"] = [settings.BEFORE_STORE] if isinstance(settings.BEFORE_STORE, str) else []
+    for key, path in ((key, path) for key, paths in given.items() for path in paths):
         try:
-            chosen = import_string(path)
+            chosen = (pkgutil.resolve_name if key == "IGNORE_EXCEPTIONS" else import_string)(path)
             is_tracker = isinstance(chosen, type) and issubclass(chosen, Tracker) and hasattr(chosen, "name")
-            problem = "" if is_tracker else f"{path!r} is no tracker"
-        except ImportError as error:
-            problem = str(error)
+            problem = "" if is_tracker or key != "TRACKERS" else f"{path!r} is no tracker"
+        except (AttributeError, ImportError, ValueError) as error:
+            problem = f"nothing is at {path!r}: {error}"
         if problem:
-            yield checks.Error(f"TRACKERS: {problem}.", hint=hint, id="error_tracking.E005")
-    url = conf.get_settings().WEBHOOK_URL
-    if url and (why_not := why_not_safe(url, "WEBHOOK_URL")):
+            hint = "Write the whole path: 'builtins.KeyError', or that of a Tracker with a name and without arguments."
+            yield checks.Error(f"{key}: {problem}.", hint=hint, id="error_tracking.E005")
+    if settings.WEBHOOK_URL and (why_not := why_not_safe(settings.WEBHOOK_URL, "WEBHOOK_URL")):
         hint = "Plain http is for this machine only."
         yield checks.Error(f"{why_not}.", hint=hint, id="error_tracking.E006")
 
@@ -71,11 +75,10 @@ def check_middleware(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: 
 
 def _is_ours(path: str) -> bool:
     """Return whether *path* names a subclass of our middleware."""
-    try:
+    with contextlib.suppress(ImportError):
         found = import_string(path)
-    except ImportError:
-        return False
-    return isinstance(found, type) and issubclass(found, ErrorCaptureMiddleware)
+        return isinstance(found, type) and issubclass(found, ErrorCaptureMiddleware)
+    return False
 
 
 def check_database(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
@@ -121,6 +124,6 @@ def is_container_layer(place: Path, marks: tuple[str, ...] = ("/.dockerenv", "/r
 
 def register() -> None:
     """Register the checks with Django."""
-    for check in (check_settings, check_trackers, check_middleware, check_database):
+    for check in (check_settings, check_paths, check_middleware, check_database):
         checks.register(check, TAG)
     checks.register(check_journal, TAG, deploy=True)

@@ -12,6 +12,7 @@ import functools
 import json
 import logging
 import re
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from django.core.signals import setting_changed
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("error_tracking")
 
 BARE_BYTES = 4_000
+CSP = "Content-Security-Policy"
 REFERENCE = "%%et-reference%%"
 BUG_ID = "%%et-bug-id%%"
 MESSAGE = "%%et-message%%"
@@ -81,9 +83,7 @@ def replace(request: HttpRequest, response: HttpResponseBase, event: Event | Non
     setting = conf.get_settings().ERROR_PAGES
     if not setting or conf.host("DEBUG") or response.streaming or not isinstance(response, HttpResponse):
         return
-    if "html" not in response.get("Content-Type", "html") or request.method == "HEAD":
-        return
-    if response.has_header("Content-Encoding"):
+    if "html" not in response.get("Content-Type", "html") or request.method == "HEAD" or "Content-Encoding" in response:
         return
     state = known.lookup(event.fingerprint) if event is not None else None
     is_csrf = event is not None and event.error_type == CSRF
@@ -93,15 +93,12 @@ def replace(request: HttpRequest, response: HttpResponseBase, event: Event | Non
     kind = "csrf" if is_csrf else _KINDS.get(response.status_code, "500" if response.status_code >= 500 else "400")  # noqa: PLR2004
     form = _form_for(request)
     reference = event.reference if event is not None else ""
-    content = _content(kind, form, state, reference, _nonce(request))
-    for name in _STALE_HEADERS:
-        if response.has_header(name):
-            del response[name]
+    content = _content(kind, form, state, reference, _nonce(request, response))
+    for name in _STALE_HEADERS:  # one that is not there is no error
+        del response[name]
     response.content = content.encode()
     response["Content-Type"] = _CONTENT_TYPES[form]
     response["Cache-Control"] = "no-store"
-    if response.has_header("Content-Length"):
-        response["Content-Length"] = str(len(response.content))
 
 
 _CONTENT_TYPES = {
@@ -124,13 +121,25 @@ def _form_for(request: HttpRequest) -> str:
     return "text" if accept.startswith("text/plain") else "html"
 
 
-def _nonce(request: HttpRequest) -> str:
-    """Return the CSP nonce given out for this request, ``""`` else: one made now would not be in the header."""
-    for name in ("_csp_nonce", "csp_nonce"):
-        nonce = request.__dict__.get(name)
-        if nonce:
-            return re.sub(r"[^\w+/=-]", "", str(nonce))[:100]
-    return ""
+def _nonce(request: HttpRequest, response: HttpResponse) -> str:
+    """
+    Return the CSP nonce given out for this request, else one that the response's policy is made to know.
+
+    The site's own middleware has written that policy for the page which ours replaces; it stays as strict as it is.
+    """
+    nonce = str(request.__dict__.get("_csp_nonce") or request.__dict__.get("csp_nonce") or "")
+    if nonce:
+        return re.sub(r"[^\w+/=-]", "", nonce)[:100]
+    parts = map(str.split, filter(str.strip, response.get(CSP, "").split(";")))
+    sources = {name.lower(): values for name, *values in parts}
+    name = next((name for name in ("style-src-elem", "style-src", "default-src") if name in sources), "")
+    if not name or "'unsafe-inline'" in sources[name] or "," in response[CSP]:
+        return ""
+    nonce = secrets.token_urlsafe(16)
+    allowed = [*(value for value in sources[name] if value != "'none'"), f"'nonce-{nonce}'"]
+    sources["style-src" if name == "default-src" else name] = allowed
+    response[CSP] = "; ".join(" ".join([name, *values]) for name, values in sources.items())
+    return nonce
 
 
 def _content(kind: str, form: str, state: known.PublicState | None, reference: str, nonce: str) -> str:
@@ -198,13 +207,12 @@ def _problem(kind: str, words: dict[str, str], reference: str, bug_id: str) -> s
 def _words(kind: str, is_known: bool, language: str) -> dict[str, str]:  # noqa: FBT001
     _ = translation.gettext
     with translation.override(language):
-        if is_known and kind == "500":
-            return {
-                "title": _("We know about this problem"),
-                "happened": _("Something on this page is broken. You did nothing wrong, and we are working on it."),
-                "todo": _("Please try again later. You do not need to report it: we already have it."),
-            }
         texts = {
+            "known": (
+                _("We know about this problem"),
+                _("Something on this page is broken. You did nothing wrong, and we are working on it."),
+                _("Please try again later. You do not need to report it: we already have it."),
+            ),
             "500": (
                 _("Something went wrong"),
                 _("This page could not be shown because of an error on our side. You did nothing wrong."),
@@ -231,8 +239,8 @@ def _words(kind: str, is_known: bool, language: str) -> dict[str, str]:  # noqa:
                 _("Go back, check what you entered and try again."),
             ),
         }
-        title, happened, todo = texts[kind]
-        return {"title": title, "happened": happened, "todo": todo}
+        said = texts["known" if is_known and kind == "500" else kind]
+        return dict(zip(("title", "happened", "todo"), said, strict=True))
 
 
 def _forget(**_kwargs: object) -> None:

@@ -37,20 +37,21 @@ MAX_SAFE_INT = 2**53
 KEY_CHARS = 200
 NAME_CHARS = 60
 
-_KEY_PARTS = (
-    "pass(?:w|code|phrase|$)|pwd|secret|token(?!_count)|api_?key|auth(?!or(?!iz))|credential|private",
-    "session|cookie|csrf|xsrf|signature|card|cvv|cvc|ssn|iban|otp|two_factor|pin$|jwt|bearer|_key$|^key$",
-    "reset|access|refresh|salt|hash$|dsn|connection_string",
+_SECRETS = (
+    "pass(?:w|$)|pass_?(?:word|code|phrase)|pwd|^pw$|secret|token(?!_count)|api_?key|auth(?!or(?!iz))|credential|"
+    "two_factor|(?:security|verification)_?code|session|cookie|csrf|xsrf|signature|card|bearer|jwt|connection_string"
 )
+_KEY_PARTS = (_SECRETS, "private|cvv|cvc|ssn|iban|otp|pin$|(?:^|_)pin_|_key$|^key$|reset|access|refresh|salt|hash$|dsn")
 # In texts, where a name may be any word before a ":", fewer of them.
 _WORD_PARTS = (
-    "pass(?:w|code|phrase|$)|pwd|secret|token(?!_count)|api_?key|auth(?!or(?!iz))|credential|private_?key|access_?key",
-    "session|cookie|csrf|xsrf|signature|card|bearer|jwt|(?:^|_)(?:otp|pin|cvv|cvc|ssn|dsn|iban|salt)(?:_|$)",
-    "connection_string|two_factor|(?<!cache)(?<!primary)(?<!foreign)(?<!sort)(?<!unique)(?<!public)_key$",
+    _SECRETS,
+    "private_?key|access_?key|(?:^|_)(?:otp|pin|cvv|cvc|ssn|dsn|iban|salt)(?:_|$)",
+    "(?<!cache)(?<!primary)(?<!foreign)(?<!sort)(?<!unique)(?<!public)_key$",
 )
 _ESCAPES = re.compile(r"\\{3,}")
-# What may stand between a name and its value, also where it is URL-encoded (twice), in HTML or in bytes.
-_QUOTE = r"(?:[\\'\"\]]|%(?:25){0,2}(?:22|27|5D)|&(?:quot|#39|#x27|#34);)"
+# What may stand between a name and its value, also where it is URL-encoded (twice), in HTML, in bytes or in
+# PostgreSQL's "Key (token)=(value)".
+_QUOTE = r"(?:[\\'\"\]]|\)(?==\()|%(?:25){0,2}(?:22|27|5D)|&(?:quot|#39|#x27|#34);)"
 _PAIR = re.compile(
     rf"[\w-]{{1,60}}(?:{_QUOTE}{{0,8}}\s{{0,3}}(?:[=:]{{1,3}}>?|%(?:25){{0,2}}3[AD])\s{{0,3}}|>)(?!\s)", re.IGNORECASE
 )
@@ -88,32 +89,18 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         rf"\1 {FILTERED}",
     ),
     (
-        (
-            "akia",
-            "asia",
-            "ghp_",
-            "gho_",
-            "ghu_",
-            "ghs_",
-            "ghr_",
-            "github_pat_",
-            "xox",
-            "k_live_",
-            "k_test_",
-            "aiza",
-            "sk-",
-        ),
+        ("akia", "asia", "gh", "_pat_", "xox", "k_live_", "k_test_", "aiza", "sk-", "glpat-", "whsec_", "npm_"),
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abprs]-[\w-]{10,250}|"
-            r"[srp]k_(?:live|test)_\w{10,250}|sk-[\w-]{20,250}|AIza[\w-]{30,60})"
+            r"[srp]k_(?:live|test)_\w{10,250}|(?:sk|glpat)-[\w-]{20,250}|whsec_\w{20,250}|npm_\w{30,250}|AIza[\w-]{30,60})"
         ),
         FILTERED,
     ),
     (("@",), re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b"), "[email]"),
 )
 _HINTS = (
-    "pass|pwd|secret|token|key|auth|cred|sess|cook|csrf|xsrf|sign|card|bear|jwt|otp|pin|cvv|cvc|ssn|dsn|iban|salt|"
-    "connection.?string|two.?factor"
+    "pass|pw|secret|token|key|auth|cred|sess|cook|csrf|xsrf|sign|card|bear|jwt|otp|pin|cvv|cvc|ssn|dsn|iban|salt|"
+    "connection.?string|two.?factor|security|verification"
 )
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3})[0-9a-f:]{6,39}(?![\w:]|\.\d)", re.IGNORECASE)

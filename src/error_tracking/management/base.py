@@ -36,9 +36,9 @@ class Command(BaseCommand):
             self.stderr.write(f"\r\033[K{what}: {count}", ending="")
 
 
-def positive(text: str) -> int:
-    """Return the number that an option has, which must be at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
+def number(text: str) -> int:
+    """Return *text* as a number above 0; argparse puts this function's name into what it says."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+    return value

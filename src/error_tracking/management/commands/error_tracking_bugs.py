@@ -62,15 +62,15 @@ class Command(base.Command):
                 action.add_argument("--environment", help="only those of this environment")
                 action.add_argument("--all", action="store_true", help="resolved ones too")
                 action.add_argument("--deleted", action="store_true", help="deleted ones instead")
-                action.add_argument("--limit", type=base.positive, default=50, metavar="N", help="at most so many (50)")
+                action.add_argument("--limit", type=base.number, default=50, metavar="N", help="at most so many (50)")
                 continue
             action.add_argument("bugs", nargs="+", metavar="BUG", help="B-012, b-12 or 12")
             if name == "resolve":
                 action.add_argument("--release", help="the release that has the fix, by default the next one")
             elif name == "mute":
                 end = action.add_mutually_exclusive_group()
-                end.add_argument("--until", type=_moment, metavar="DATE", help="2030-01-31, or with T12:00")
-                end.add_argument("--events", type=base.positive, metavar="N", help="until N more occurrences")
+                end.add_argument("--until", type=date, metavar="DATE", help="2030-01-31, or with T12:00")
+                end.add_argument("--events", type=base.number, metavar="N", help="until N more occurrences")
             elif name == "merge":
                 action.add_argument("--into", required=True, metavar="BUG", help="the one that stays")
 
@@ -230,7 +230,8 @@ def _word(value: object) -> str:
     return clean_line("" if value is None else str(value), 300)
 
 
-def _moment(text: str) -> dt.datetime:
+def date(text: str) -> dt.datetime:
+    """Return *text* as a moment to come; argparse puts this function's name into what it says."""
     moment = moment_from(dt.datetime.fromisoformat(text).timestamp())
     if moment <= timezone.now():
         raise argparse.ArgumentTypeError(f"{text} is over")

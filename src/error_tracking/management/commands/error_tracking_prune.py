@@ -25,7 +25,7 @@ class Command(base.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options."""
         super().add_arguments(parser)
-        parser.add_argument("--days", type=base.positive, help="keep error logs this long (default: RETENTION_DAYS)")
+        parser.add_argument("--days", type=base.number, help="keep error logs this long (default: RETENTION_DAYS)")
         parser.add_argument("--dry-run", action="store_true", help="say what would go, delete nothing")
 
     @committed(KnownBug)
