@@ -15,7 +15,7 @@ from error_tracking import recorder
 from error_tracking.events import Event, Fold
 from error_tracking.models import ErrorGroup, ErrorLog
 from error_tracking.models import Journal as JournalRow
-from error_tracking.recorder import drain, outage, records, store, writer
+from error_tracking.recorder import drain, outage, store, writer
 from error_tracking.recorder import intake as intakes
 from error_tracking.recorder import journal as journals
 from error_tracking.recorder import machine as machines
@@ -109,7 +109,7 @@ class TestPoison:
         journal = memory_journal()
         events = [make_event(url="https://example.com/\x00" if number == 1 else "") for number in range(4)]
         for event in events:
-            journal.append(EVENT, records.to_bytes(event))
+            journal.append(EVENT, event.to_bytes())
         drain.write(journal, journal.read())
         assert journal.pending == 0
         return events[1]
@@ -142,13 +142,13 @@ class TestPoison:
         journal = memory_journal()
         for number in range(3):
             event = make_event(user_id="9" * 30 if number == 1 else "1")
-            journal.append(EVENT, records.to_bytes(event))
+            journal.append(EVENT, event.to_bytes())
         drain.write(journal, journal.read())
         assert_counted(3)
 
     def test_time_that_is_none_is_counted_as_lost(self):
         journal = memory_journal()
-        journal.append(EVENT, records.to_bytes(make_event(timestamp=1e20)))
+        journal.append(EVENT, make_event(timestamp=1e20).to_bytes())
         journal.append(COUNT, Fold.of(make_event(), make_event().event_id).to_bytes())
         drain.write(journal, journal.read())
         assert (ErrorGroup.objects.get().times_seen, JournalRow.objects.get().lost) == (1, 1)

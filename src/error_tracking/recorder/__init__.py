@@ -19,8 +19,8 @@ from error_tracking.events import Event, Fold
 from error_tracking.models import ErrorLog
 from error_tracking.models.base import write_alias
 
-from . import records, writer
 from . import store as storage
+from . import writer
 from .budget import overflow_fingerprint
 from .vitals import Health, health
 
@@ -110,7 +110,7 @@ def submit(event: Event) -> None:
     if not is_immediate and testing.is_test_environment():
         testing.deliver(event)
     elif is_immediate and _is_usable():
-        storage.store([records.from_bytes(records.to_bytes(event))])
+        storage.store([event])
         sweep.run()
     else:
         intake = writer.get_writer().intake

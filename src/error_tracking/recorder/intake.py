@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from error_tracking.events import Event, Fold
 
-from . import records
 from .budget import Budget
 from .journal import COUNT, EVENT, Journal, MemoryStorage
 from .machine import Machine
@@ -83,7 +82,7 @@ class Intake:
         """Take *event*: half full journals take it without its payload, full ones count it only."""
         fill = self.fill()
         if fill < 1:
-            self._append(EVENT, records.to_bytes(event if fill < 0.5 else event.bare()))  # noqa: PLR2004  half
+            self._append(EVENT, (event if fill < 0.5 else event.bare()).to_bytes())  # noqa: PLR2004  half
         else:
             self._risk(Fold.of(event, event.event_id))
 

@@ -38,7 +38,6 @@ from error_tracking.models.base import moment_from, write_alias
 from error_tracking.utils import hour_of
 
 from .expressions import by_key
-from .records import PackedEvent
 from .rows import LATE_FIELDS, log_from, log_from_fold
 
 if TYPE_CHECKING:
@@ -361,7 +360,7 @@ def _hour(item: Event | Fold) -> dt.datetime:
 
 
 def _group_from(tally: _Tally, key: _Key) -> ErrorGroup:
-    event = tally.first.unpacked() if isinstance(tally.first, PackedEvent) else tally.first
+    event = tally.first
     values: dict[str, Any] = {"title": f"{event.error_type} {event.fingerprint[:8]}, whose details were lost"}
     if isinstance(event, Event):
         values = {
