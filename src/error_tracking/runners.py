@@ -20,7 +20,7 @@ from . import conf, following, tasks
 from .exceptions import TrackerError
 from .filing import BugCreationService
 from .models import Filing
-from .models.base import write_alias
+from .models.base import commit_by_itself, write_alias
 from .models.filing import FilingQuerySet
 
 logger = logging.getLogger("error_tracking")
@@ -62,6 +62,7 @@ class FilerThread:
                     return
                 self._wants_more = False
             try:
+                commit_by_itself(connections[write_alias(Filing)])
                 _work()
             except Exception:  # the guard of this thread: the next sweep tries again
                 logger.exception("filing stopped until the next sweep")
@@ -90,12 +91,13 @@ class Publisher:
     @staticmethod
     def _publish(pk: int, taken: list[int]) -> None:
         try:
+            commit_by_itself(connections[write_alias(Filing)])  # an eager Celery runs the task here
             tasks.publish(pk)
             taken.append(pk)
         except Exception as error:  # noqa: BLE001  kombu, Redis and AMQP raise types of their own (FAULTS T02)
             logger.warning("the broker did not take a bug: error=%r", error)
         finally:
-            connections.close_all()  # an eager Celery runs the task here
+            connections.close_all()
 
 
 _filer, _publisher = FilerThread(), Publisher()

@@ -25,6 +25,20 @@ def write_alias(model: type[models.Model]) -> str:
     return router.db_for_write(model)
 
 
+def commit_by_itself(connection: Any, **options: object) -> None:  # noqa: ANN401  stubs know no settings_dict
+    """
+    Have the connection of a thread of ours commit, and give it *options*.
+
+    With the host's AUTOCOMMIT off a transaction of ours would be a savepoint
+    that nobody commits (FAULTS S02).
+    """
+    settings = connection.settings_dict
+    wanted = {**settings, "AUTOCOMMIT": True, "OPTIONS": {**settings["OPTIONS"], **options}}
+    if wanted != settings:
+        connection.close()
+        connection.settings_dict = wanted
+
+
 class TimestampedModel(models.Model):
     """Adds ``created`` and ``modified``."""
 

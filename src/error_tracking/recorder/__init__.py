@@ -186,12 +186,12 @@ def renew_journals(timeout: float, on_wait: Callable[[int], None]) -> list[str]:
     """
     machine = writer.get_writer().intake.machine
     machine.renew()
-    names, deadline = machine.names(), time.monotonic() + timeout
-    if names:
-        on_wait(len(names))
+    paths, deadline = set(machine.paths()), time.monotonic() + timeout
+    if paths:
+        on_wait(len(paths))
     start()
-    while names and time.monotonic() < deadline:
+    while paths and time.monotonic() < deadline:
         writer.get_writer().flush(FLUSH_SECONDS)
-        names &= machine.names()
-        time.sleep(0.2 if names else 0)
-    return sorted(names)
+        paths &= set(machine.paths())
+        time.sleep(0.2 if paths else 0)
+    return sorted(path.name for path in paths)

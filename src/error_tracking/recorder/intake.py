@@ -128,6 +128,19 @@ class Intake:
                 self._append(COUNT, fold.times(part).to_bytes())
                 count -= part
 
+    def current(self) -> Journal:
+        """Return the journal that events go to, begun where there is none."""
+        with self._lock:
+            for journal in reversed(self.journals):
+                if journal.is_open:
+                    has_no_disk = time.monotonic() < self._disk_again_at or self.machine.directory is None
+                    if journal.storage.is_durable or has_no_disk:
+                        return journal
+                    journal.is_retired = True
+            journal = self._new()
+            self.journals.append(journal)
+            return journal
+
     def adopt(self) -> None:
         """Take over journals of processes that are gone: few at once, for each is an open file of the host's."""
         room = ADOPTED_AT_ONCE - sum(journal.is_adopted for journal in self.journals)
@@ -204,7 +217,7 @@ class Intake:
 
     def _put(self, kind: int, payload: bytes) -> None:
         try:
-            self._current().append(kind, payload)
+            self.current().append(kind, payload)
         except OSError as error:
             self._untold.append(
                 (logging.WARNING, "the journal cannot be written, events wait in memory: error=%r", error)
@@ -212,18 +225,7 @@ class Intake:
             self._disk_again_at = time.monotonic() + DISK_PAUSE_SECONDS
             for journal in self.journals:
                 journal.is_retired = journal.is_retired or journal.storage.is_durable
-            self._current().append(kind, payload)
-
-    def _current(self) -> Journal:
-        for journal in reversed(self.journals):
-            if journal.is_open:
-                has_no_disk = time.monotonic() < self._disk_again_at or self.machine.directory is None
-                if journal.storage.is_durable or has_no_disk:
-                    return journal
-                journal.is_retired = True
-        journal = self._new()
-        self.journals.append(journal)
-        return journal
+            self.current().append(kind, payload)
 
     def _new(self) -> Journal:
         if time.monotonic() >= self._disk_again_at:
@@ -243,7 +245,7 @@ class Intake:
             if not self._folds:
                 self._untold.append((logging.ERROR, _FULL, "the journal is full"))
             elif key not in self._folds and len(self._folds) >= RISK_KEYS:
-                self._current().lost += 1  # the writer may have drained the last one since it was full
+                self.current().lost += 1  # the writer may have drained the last one since it was full
                 return
             first, count = self._folds.get(key, (fold, 0))
             self._folds[key] = first, count + fold.count

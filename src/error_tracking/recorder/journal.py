@@ -21,7 +21,7 @@ import threading
 import time
 import uuid
 import zlib
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,26 +51,6 @@ _READ_BYTES = 256 * 1024  # longer than any record
 
 class ForeignJournalError(Exception):
     """A file is no journal of ours: another format, another database, not a regular file of this user."""
-
-
-class Storage(Protocol):
-    """Where a journal's bytes are."""
-
-    size: int
-    segment_bytes: int
-    is_durable: bool
-
-    def append(self, data: bytes) -> None:
-        """Append all of *data* or, with an OSError, nothing."""
-
-    def read(self, offset: int, count: int) -> bytes:
-        """Return at most *count* bytes from *offset*."""
-
-    def is_linked(self) -> bool:
-        """Return whether others can still find the bytes."""
-
-    def close(self, *, unlink: bool) -> None:
-        """Let go, and delete the bytes with *unlink*."""
 
 
 class MemoryStorage:
@@ -145,6 +125,9 @@ class FileStorage:
             with contextlib.suppress(OSError):
                 self.path.unlink()
         os.close(self.descriptor)
+
+
+Storage = FileStorage | MemoryStorage
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -305,8 +288,6 @@ class Journal:
         Raises:
             OSError: The directory cannot be written to, or knows no locks.
         """
-        if fcntl is None:
-            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
         hidden = directory / f".{uuid.uuid4()}.new"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(hidden, flags, 0o600)
@@ -332,8 +313,6 @@ class Journal:
 
             OSError: It cannot be opened.
         """
-        if fcntl is None:
-            return None
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW)
         journal = None
         try:
