@@ -28,8 +28,8 @@ from . import fingerprint as rules
 from .events import CLIENT_ERROR, CSRF, EXCEPTION, LEVELS, MESSAGE, SERVER_ERROR, Event, ExceptionInfo
 from .exception_context import Outline, exception_values, outline_of
 from .request_context import client_hash, client_hash_of, columns_for, guarded, is_linked_from_host, route_for, user_for
-from .stacktrace import MESSAGE_CHARS, qualified_name, type_name
-from .utils import clean_line, safe_text, uuid7
+from .stacktrace import MESSAGE_CHARS, type_name
+from .utils import bases_of, clean_line, qualified_name, safe_text, uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -282,8 +282,7 @@ def _is_ignored(exception: BaseException | None) -> bool:
     names = conf.get_settings().IGNORE_EXCEPTIONS
     if exception is None or not names:
         return False
-    bases = type.__dict__["__mro__"].__get__(type(exception))
-    return any(qualified_name(base) in names for base in bases)
+    return any(qualified_name(base) in names for base in bases_of(type(exception)))
 
 
 def _capture_response(

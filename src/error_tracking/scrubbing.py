@@ -18,7 +18,7 @@ import uuid
 from itertools import islice, pairwise, starmap
 from typing import TYPE_CHECKING, Any
 
-from .utils import PLAIN, clean_line, clean_text, masked_ip
+from .utils import PLAIN, bases_of, clean_line, clean_text, masked_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,6 +67,10 @@ _PAIR_VALUE = re.compile(
     r"&(?:quot|#39|#x27|#34);[^\s&]{1,500}|[^\s,;&'\"\[\]{}()<]{1,500}"
 )
 
+_TOKENS = (
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox"),
+    *("akia", "asia", "aiza", "sk-", "k_live_", "k_test_"),
+)
 # Each pattern stands behind cheap literals: without one of them in the text it is not tried.
 _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (("-----begin",), re.compile(r"-----BEGIN [A-Z ]{1,40}-----[^-]{0,8000}(?:-----END [A-Z ]{1,40}-----)?"), FILTERED),
@@ -88,21 +92,7 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         rf"\1 {FILTERED}",
     ),
     (
-        (
-            "akia",
-            "asia",
-            "ghp_",
-            "gho_",
-            "ghu_",
-            "ghs_",
-            "ghr_",
-            "github_pat_",
-            "xox",
-            "k_live_",
-            "k_test_",
-            "aiza",
-            "sk-",
-        ),
+        _TOKENS,
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abprs]-[\w-]{10,250}|"
             r"[srp]k_(?:live|test)_\w{10,250}|sk-[\w-]{20,250}|AIza[\w-]{30,60})"
@@ -122,6 +112,8 @@ _SEGMENT = re.compile(r"(?<=/)[\w=~.-]{20,4000}(?![\w=~.-])")
 _CHANGES = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
 RANDOM_CHANGES = 4
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
+# What is left, else whole lines, else whole words, so that no secret is cut in two between pieces.
+_PIECE = re.compile("|".join(rf".{{1,{REGEX_INPUT}}}{end}" for end in (r"\Z", r"(?<=\n)", "(?<= )", "")), re.DOTALL)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _AS_TEXT = frozenset({decimal.Decimal, dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID})
 _LUHN = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -157,17 +149,7 @@ class Scrubber:
         text = clean_text(value, limit)
         if len(text) <= REGEX_INPUT:
             return self._scrub(text)
-        # Whole lines per piece, so that no secret is cut in two between pieces.
-        pieces: list[str] = []
-        start = 0
-        while start < len(text):
-            end = start + REGEX_INPUT
-            if end < len(text):
-                end = (text.rfind("\n", start, end) + 1) or (text.rfind(" ", start, end) + 1) or end
-                end = end if end > start else start + REGEX_INPUT
-            pieces.append(self._scrub(text[start:end]))
-            start = end
-        return "".join(pieces)[:limit]
+        return "".join(map(self._scrub, _PIECE.findall(text)))[:limit]
 
     def _scrub(self, text: str) -> str:
         lowered = text.lower()
@@ -352,7 +334,7 @@ def _name_of(value: object) -> str:
     name = clean_line(type.__dict__["__name__"].__get__(kind), 100)
     try:
         own = object.__getattribute__(value, "__dict__")
-        bases = [type.__dict__["__dict__"].__get__(base) for base in type.__dict__["__mro__"].__get__(kind)]
+        bases = [type.__dict__["__dict__"].__get__(base) for base in bases_of(kind)]
         meta = next((names["_meta"] for names in bases if "_meta" in names), None)
         if meta is not None and "_state" in own:
             return f"<{meta.label} pk={str(own.get(meta.pk.attname))[:50]}>"
