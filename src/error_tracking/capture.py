@@ -47,15 +47,9 @@ _RUNTIME = {"python": platform.python_version(), "django": django.get_version()}
 _ORIGINS = ("HTTP_ORIGIN", "HTTP_REFERER")
 
 _is_capturing: contextvars.ContextVar[bool] = contextvars.ContextVar("error_tracking_is_capturing", default=False)
-_failures = 0
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def failures() -> int:
-    """Return how many errors of our own this process has swallowed."""
-    return _failures
 
 
 def guard(function: Callable[P, R]) -> Callable[P, R | None]:
@@ -265,8 +259,6 @@ def _context_values(request: HttpRequest | None, more: Callable[[], Mapping[str,
 
 
 def _count_failure(what: str, error: Exception) -> None:
-    global _failures  # noqa: PLW0603  a counter of this process
-    _failures += 1
     recorder.count_failure()
     error.__suppress_context__ = True  # the host's exception: not ours to print, and it may fight back
     with contextlib.suppress(Exception):  # a handler of the host's that raises

@@ -300,10 +300,10 @@ def _frame(frame: FrameType, lineno: int, reader: Reader, *, is_outline: bool) -
     in_app, line = place[-1], reader.scrub_line
     lines = linecache.getlines(path, frame.f_globals) if in_app or not is_outline else []
     around = CONTEXT_LINES if in_app and not is_outline else 0
-    before, raising, after = lines[max(0, lineno - 1 - around) : lineno - 1], lines[lineno - 1 : lineno], lines[lineno:]
-    source = _source(raising[0], line) if raising else ""
-    texts = (tuple(_source(each, line) for each in some) for some in (before, after[:around]))
-    return Frame(*place[:4], lineno, source, *texts, in_app)
+    raising = "".join(lines[lineno - 1 : lineno])
+    before = tuple(_source(each, line) for each in lines[max(0, lineno - 1 - around) : lineno - 1])
+    after = tuple(_source(each, line) for each in lines[lineno : lineno + around])
+    return Frame(*place[:4], lineno, _source(raising, line) if raising else "", before, after, in_app)
 
 
 @lru_cache(maxsize=4096)
