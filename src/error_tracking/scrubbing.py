@@ -269,11 +269,8 @@ class Scrubber:
             if len(items) == 2 and type(items[0]) is str and self._key_of(items[0])[1]:  # noqa: PLR2004  a pair
                 items[1] = FILTERED
             return [self._node(item, depth, walk) for item in items]
-        out: dict[str, Any] = {}
-        for key, item in islice(value.items(), MAX_BREADTH):
-            name, is_secret = self._key_of(key)
-            out[name] = FILTERED if is_secret else self._node(item, depth, walk)
-        return out
+        named = ((self._key_of(key), item) for key, item in islice(value.items(), MAX_BREADTH))
+        return {name: FILTERED if is_secret else self._node(item, depth, walk) for (name, is_secret), item in named}
 
     def _key_of(self, key: object) -> tuple[str, bool]:
         """Return *key* as text without secrets, and whether its value is one; of no plain type it is named only."""
@@ -289,11 +286,8 @@ class Scrubber:
 
     def query(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Return query or form *pairs* by name, the values of secret names filtered."""
-        out: dict[str, str] = {}
-        for key, value in islice(pairs, MAX_BREADTH):
-            name, is_secret = self._key_of(key)
-            out[name] = FILTERED if is_secret else self.text(value)
-        return out
+        named = ((self._key_of(key), value) for key, value in islice(pairs, MAX_BREADTH))
+        return {name: FILTERED if is_secret else self.text(value) for (name, is_secret), value in named}
 
     def path(self, path: str, kwargs: Mapping[str, object] | None = None) -> str:
         """
@@ -309,14 +303,11 @@ class Scrubber:
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Return the *headers* of the allow-list; a Referer keeps its origin and path only (FAULTS V01, V03)."""
-        out: dict[str, str] = {}
-        for name, value in headers:
-            lowered = name.lower()
-            if lowered not in KEPT_HEADERS:
-                continue
-            kept = re.split(r"[?#]", value, maxsplit=1)[0] if lowered == "referer" else value
-            out[name] = self.path(kept) if lowered == "referer" else self.line(kept, 300)
-        return out
+        kept = [(name, value) for name, value in headers if name.lower() in KEPT_HEADERS]
+        return {
+            name: self.path(re.split("[?#]", value)[0]) if name.lower() == "referer" else self.line(value, 300)
+            for name, value in kept
+        }
 
 
 class _Walk:
