@@ -150,7 +150,7 @@ class TestPoison:
     def test_time_that_is_none_is_counted_as_lost(self):
         journal = memory_journal()
         journal.append(EVENT, make_event(timestamp=1e20).to_bytes())
-        journal.append(COUNT, Fold.of(make_event(), make_event().event_id).to_bytes())
+        journal.append(COUNT, Fold.of(make_event()).to_bytes())
         drain.write(journal, journal.read())
         assert (ErrorGroup.objects.get().times_seen, JournalRow.objects.get().lost) == (1, 1)
 

@@ -96,7 +96,7 @@ class TestRows:
 
     def test_payload_that_comes_late_fills_its_row(self):
         event = make_event(request={"a": 1}, exceptions=chain())
-        store.store([Fold.of(event, event.event_id)])
+        store.store([Fold.of(event)])
         store.store([event])
         log = ErrorLog.objects.get()
         assert (log.occurrences, log.request_data, len(log.stacktrace)) == (2, {"a": 1}, 2)
@@ -135,7 +135,7 @@ class TestStatements:
         """A storm of many errors: thousands of folds in a batch, each for a row of its own."""
         events = [make_event(client="c" * 16) for _ in range(30)]
         store.store(events)
-        folds = [Fold.of(event, event.event_id).times(1 + n % 3) for n, event in enumerate(events)]
+        folds = [dataclasses.replace(Fold.of(event), count=1 + n % 3) for n, event in enumerate(events)]
         few = self.locked(folds[:2])
         assert self.locked(folds) == few
         assert_counted(30 + 3 + sum(fold.count for fold in folds))
@@ -191,7 +191,7 @@ class TestLock:
         events = [make_event(traceback="x" * 5_000, exceptions=chain()) for _ in range(600)]
         for number in range(600 if kind == EVENT else 20_000):
             event = events[number % (600 if kind == EVENT else 100)]
-            journal.append(kind, event.to_bytes() if kind == EVENT else Fold.of(event, event.event_id).to_bytes())
+            journal.append(kind, event.to_bytes() if kind == EVENT else Fold.of(event).to_bytes())
         if kind == COUNT:
             store.store(events)
         process.intake.journals.append(journal)

@@ -42,6 +42,7 @@ FALLBACK = (
 # What Django's own CSRF page has in every release and language.
 CSRF_PAGE_MARKS = (b"NONE,NOARCHIVE", b"<title>403 Forbidden</title>", b'<div id="summary">', b'<div id="explanation">')
 _STALE_HEADERS = ("Content-Length", "Content-Encoding", "ETag", "Last-Modified", "Expires")
+_CONTENT_TYPES = {"json": "application/problem+json", "text": "text/plain; charset=utf-8"}
 _KINDS = {400: "400", 403: "403", 404: "404"}
 
 
@@ -95,16 +96,8 @@ def replace(request: HttpRequest, response: HttpResponseBase, event: Event | Non
         if response.has_header(name):
             del response[name]
     response.content = content.encode()
-    response["Content-Type"] = _CONTENT_TYPES[form]
+    response["Content-Type"] = _CONTENT_TYPES.get(form, "text/html; charset=utf-8")
     response["Cache-Control"] = "no-store"
-
-
-_CONTENT_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "fragment": "text/html; charset=utf-8",
-    "json": "application/problem+json",
-    "text": "text/plain; charset=utf-8",
-}
 
 
 def _form_for(request: HttpRequest) -> str:

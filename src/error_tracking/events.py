@@ -215,14 +215,9 @@ class Fold:
     MOST = 255
 
     @classmethod
-    def of(cls, event: Event, event_id: str) -> Self:
-        """Return what is counted of *event* when the one with *event_id* stands for it."""
-        names = ("fingerprint", "timestamp", "error_type", "status_code", "client", "is_evidence")
-        return cls(event_id=event_id, **{name: getattr(event, name) for name in names})
-
-    def times(self, count: int) -> Fold:
-        """Return the same fold of *count* events."""
-        return dataclasses.replace(self, count=count)
+    def of(cls, event: Event) -> Self:
+        """Return what is counted of *event*."""
+        return cls(**{name: getattr(event, name) for name in cls.__slots__})
 
     def to_bytes(self) -> bytes:
         """Return the fold as 49 bytes."""

@@ -82,17 +82,8 @@ def fold(head: dict[str, Any], now: float) -> str:
     key = (head["fingerprint"], status, level, head.get("handled", False))
     representative = budget.representative_for(key, now, conf.get_settings().EVENTS_PER_MINUTE)
     if representative:
-        intake.fold(
-            Fold(
-                event_id=representative,
-                fingerprint=head["fingerprint"],
-                timestamp=now,
-                error_type=kind,
-                status_code=status,
-                client=head.get("client", ""),
-                is_evidence=head.get("is_evidence", False),
-            )
-        )
+        counted = {name: head[name] for name in Fold.__slots__ if name in head}
+        intake.fold(Fold(event_id=representative, timestamp=now, **counted))
     return representative
 
 

@@ -8,6 +8,7 @@ folded in memory and told. Touches no database.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 import threading
@@ -84,7 +85,7 @@ class Intake:
         if fill < 1:
             self._append(EVENT, (event if fill < 0.5 else event.bare()).to_bytes())  # noqa: PLR2004  half
         else:
-            self._risk(Fold.of(event, event.event_id))
+            self._risk(Fold.of(event))
 
     def fold(self, fold: Fold) -> None:
         """Count an event that another one stands for."""
@@ -125,7 +126,7 @@ class Intake:
                 self.at_risk -= count
             while count:
                 part = min(count, Fold.MOST)
-                self._append(COUNT, fold.times(part).to_bytes())
+                self._append(COUNT, dataclasses.replace(fold, count=part).to_bytes())
                 count -= part
 
     def current(self) -> Journal:
@@ -177,15 +178,14 @@ class Intake:
                     spent.append(journal)
         return spent
 
-    def close(self) -> list[Journal]:
-        """Let go of everything at the end; return the journals that were drained, and so deleted."""
+    def close(self) -> None:
+        """Let go of everything at the end; the journals that were drained are deleted."""
         with self._lock:
             journals, self.journals = self.journals, []
             for journal in journals:
                 journal.close()
             if self._machine is not None:
                 self._machine.let_go()
-        return [journal for journal in journals if not journal.pending]
 
     def abandon(self) -> None:
         """Close what a forked child has inherited: a lock would live on in it (FAULTS T11)."""
