@@ -127,14 +127,13 @@ def _content(kind: str, form: str, state: known.PublicState | None, reference: s
     language = translation.get_language() or conf.host("LANGUAGE_CODE")
     values = {"reference": reference, "bug_id": bug_id, "public_message": html.escape(message), "nonce": nonce}
     try:
-        with translation.override(language):
-            if form == "json":
-                return _problem(kind, _words(kind, state is not None), reference, bug_id)
-            if form == "text":
-                lines = (*_words(kind, state is not None).values(), f"Reference: {reference}" if reference else "")
-                return "\n\n".join(line for line in lines if line) + "\n"
-            shown = tuple(name for name, value in values.items() if value or name == "nonce")
-            parts = _rendered(kind, form, state is not None, shown, language)
+        if form == "json":
+            return _problem(kind, _words(kind, state is not None, language), reference, bug_id)
+        if form == "text":
+            words = _words(kind, state is not None, language).values()
+            return "\n\n".join((*words, f"Reference: {reference}") if reference else words) + "\n"
+        shown = tuple([name for name, value in values.items() if value or name == "nonce"])
+        parts = _rendered(kind, form, state is not None, shown, language)
     except Exception:  # the page always comes, also when a template of the project's own fails
         logger.exception("the error page could not be rendered")
         return FALLBACK
@@ -145,7 +144,7 @@ def _content(kind: str, form: str, state: known.PublicState | None, reference: s
 def _rendered(kind: str, form: str, is_known: bool, shown: tuple[str, ...], language: str) -> list[str]:  # noqa: FBT001
     """Return a variant of the page in one language, in parts: text, and in turn names of what goes between."""
     context: dict[str, Any] = {
-        **_words(kind, is_known),
+        **_words(kind, is_known, language),
         "kind": kind,
         "status_code": {"csrf": "403"}.get(kind, kind),
         "language": language,
@@ -156,7 +155,8 @@ def _rendered(kind: str, form: str, is_known: bool, shown: tuple[str, ...], lang
         **{name: f"%%et-{name}%%" for name in shown},
     }
     name = "error_tracking/known_bug.html" if is_known else "error_tracking/error.html"
-    return _MARKS.split(conf.rendered(name, context))
+    with translation.override(language):
+        return _MARKS.split(conf.rendered(name, context))
 
 
 def _problem(kind: str, words: dict[str, str], reference: str, bug_id: str) -> str:
@@ -167,8 +167,9 @@ def _problem(kind: str, words: dict[str, str], reference: str, bug_id: str) -> s
     return json.dumps({**problem, **{name: value for name, value in extra.items() if value}})
 
 
-def _words(kind: str, is_known: bool) -> dict[str, str]:  # noqa: FBT001
-    title, happened, todo = map(str, _WORDS["known" if is_known and kind == "500" else kind])
+def _words(kind: str, is_known: bool, language: str) -> dict[str, str]:  # noqa: FBT001
+    with translation.override(language):
+        title, happened, todo = map(str, _WORDS["known" if is_known and kind == "500" else kind])
     return {"title": title, "happened": happened, "todo": todo}
 
 

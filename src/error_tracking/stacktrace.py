@@ -299,11 +299,12 @@ def _frame(frame: FrameType, lineno: int, reader: Reader, *, is_outline: bool) -
     place = _place(path, module if type(module) is str else "", code.co_qualname, reader.in_app)
     in_app, line = place[-1], reader.scrub_line
     lines = linecache.getlines(path, frame.f_globals) if in_app or not is_outline else []
-    around = CONTEXT_LINES if in_app and not is_outline else 0
-    raising = "".join(lines[lineno - 1 : lineno])
-    before = tuple(_source(each, line) for each in lines[max(0, lineno - 1 - around) : lineno - 1])
-    after = tuple(_source(each, line) for each in lines[lineno : lineno + around])
-    return Frame(*place[:4], lineno, _source(raising, line) if raising else "", before, after, in_app)
+    raising = _source(lines[lineno - 1], line) if 0 < lineno <= len(lines) else ""
+    if is_outline or not in_app:
+        return Frame(*place[:4], lineno, raising, in_app=in_app)
+    before = tuple(_source(each, line) for each in lines[max(0, lineno - 1 - CONTEXT_LINES) : lineno - 1])
+    after = tuple(_source(each, line) for each in lines[lineno : lineno + CONTEXT_LINES])
+    return Frame(*place[:4], lineno, raising, before, after, in_app)
 
 
 @lru_cache(maxsize=4096)
