@@ -24,12 +24,12 @@ def main() -> int:
     from bench.urls import deep  # noqa: PLC0415
     from error_tracking import capture, recorder  # noqa: PLC0415
     from error_tracking.models import ErrorLog  # noqa: PLC0415
-    from error_tracking.recorder import records, writer  # noqa: PLC0415
+    from error_tracking.recorder import writer  # noqa: PLC0415
     from error_tracking.recorder.journal import EVENT, Journal  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
     payloads: list[bytes] = []
-    recorder.submit = lambda event: payloads.append(records.to_bytes(event))
+    recorder.submit = lambda event: payloads.append(event.to_bytes())
     recorder.fold = lambda *_: ""
     request = RequestFactory().post("/fail", FORM)
     request.POST.get("field_1")

@@ -242,6 +242,14 @@ def test_broken_template_gives_the_fallback(outbox, settings, tmp_path, swallowe
     assert len(swallowed) == 1
 
 
+@pytest.mark.parametrize("templates", [[], [{"BACKEND": "django.template.backends.django.DjangoTemplates"}]])
+def test_project_without_our_templates_in_its_engines_has_the_page(outbox, settings, templates):
+    settings.TEMPLATES = templates
+    response = get()
+    assert (response.status_code, outbox[0].reference in response.text) == (500, True)
+    assert "We have just been told." in response.text
+
+
 def test_page_is_rendered_once_per_variant(outbox):
     for _ in range(5):
         get()

@@ -99,7 +99,7 @@ class TestRegression:
         event = make_event(release="r1")
         store.store([event])
         bug.resolve()
-        store.store([Fold.of(event, event.event_id)])
+        store.store([Fold.of(event)])
         bug.refresh_from_db()
         assert (bug.status, bug.occurrence_count) == ("resolved", 3)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import struct
 import subprocess
 import sys
 import threading
@@ -23,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from error_tracking import health, known, recorder
 from error_tracking.capture import ErrorCaptureService
-from error_tracking.events import KINDS, Event, Fold
+from error_tracking.events import KINDS, Fold
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.known import PublicState
 from error_tracking.models import ErrorGroup, ErrorLog, HourlyCount, HourlyTotal
@@ -658,7 +657,8 @@ class TestWriter:
         assert recorder.flush(10)
         assert not path.exists()
         assert_counted(1)
-        assert JournalRow.objects.filter(closed_at=None).count() == 0
+        own = writer_thread.intake.current().id
+        assert not JournalRow.objects.filter(closed_at=None).exclude(pk=own).exists()
 
     def test_journal_that_cannot_be_read_stops_no_other(self, writer_thread, monkeypatch, swallowed):
         machine = writer_thread.intake.machine
@@ -1002,12 +1002,6 @@ class TestHostileExceptions:
                 return "text"
 
         assert self.captured(Logging(), outbox).exceptions[0].message == "text"
-
-
-def test_event_of_another_release_with_more_fields_is_read():
-    data = make_event(exceptions=()).to_bytes()
-    assert Event.from_bytes(data[:-1] + b',"new_field":1}').title
-    assert struct.calcsize("<2sBIII") == 15
 
 
 def test_import_starts_nothing(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import os
 import threading
@@ -11,11 +12,11 @@ from pathlib import Path
 import pytest
 from django.db import DataError, OperationalError, connections
 
-from error_tracking import recorder
+from error_tracking import conf, recorder
 from error_tracking.events import Event, Fold
-from error_tracking.models import ErrorGroup, ErrorLog
+from error_tracking.models import ErrorGroup, ErrorLog, Filing
 from error_tracking.models import Journal as JournalRow
-from error_tracking.recorder import drain, outage, records, store, writer
+from error_tracking.recorder import drain, outage, store, writer
 from error_tracking.recorder import intake as intakes
 from error_tracking.recorder import journal as journals
 from error_tracking.recorder import machine as machines
@@ -109,7 +110,7 @@ class TestPoison:
         journal = memory_journal()
         events = [make_event(url="https://example.com/\x00" if number == 1 else "") for number in range(4)]
         for event in events:
-            journal.append(EVENT, records.to_bytes(event))
+            journal.append(EVENT, event.to_bytes())
         drain.write(journal, journal.read())
         assert journal.pending == 0
         return events[1]
@@ -142,14 +143,14 @@ class TestPoison:
         journal = memory_journal()
         for number in range(3):
             event = make_event(user_id="9" * 30 if number == 1 else "1")
-            journal.append(EVENT, records.to_bytes(event))
+            journal.append(EVENT, event.to_bytes())
         drain.write(journal, journal.read())
         assert_counted(3)
 
     def test_time_that_is_none_is_counted_as_lost(self):
         journal = memory_journal()
-        journal.append(EVENT, records.to_bytes(make_event(timestamp=1e20)))
-        journal.append(COUNT, Fold.of(make_event(), make_event().event_id).to_bytes())
+        journal.append(EVENT, make_event(timestamp=1e20).to_bytes())
+        journal.append(COUNT, Fold.of(make_event()).to_bytes())
         drain.write(journal, journal.read())
         assert (ErrorGroup.objects.get().times_seen, JournalRow.objects.get().lost) == (1, 1)
 
@@ -167,6 +168,48 @@ class TestWriter:
         assert recorder.flush(10)
         monkeypatch.undo()
         assert_counted(1)
+
+    def test_host_that_commits_itself_loses_nothing_where_no_thread_starts_any_more(self, writer_thread, monkeypatch):
+        """FAULTS S02: at the end of the interpreter what waits is stored on the thread that is left."""
+
+        def refuses(self):
+            raise RuntimeError("can't start new thread at interpreter shutdown")
+
+        monkeypatch.setitem(connections.settings["default"], "AUTOCOMMIT", False)
+        connections["default"].close()
+        del connections["default"]
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuses)
+            recorder.submit(make_event())
+            recorder.stop()
+        monkeypatch.undo()
+        connections["default"].close()
+        del connections["default"]
+        assert_counted(1)
+
+    def test_host_that_commits_itself_has_its_bug_filed(self, writer_thread, monkeypatch, configure):
+        """FAULTS S02: a claim that nobody commits would have an issue made at each sweep."""
+        configure(AUTO_CREATE_BUGS=True, TRACKERS=["error_tracking.trackers.memory.MemoryTracker"])
+        monkeypatch.setitem(connections.settings["default"], "AUTOCOMMIT", False)
+        recorder.submit(make_event())
+        assert recorder.flush(10)
+        monkeypatch.undo()
+        assert set(Filing.objects.values_list("state", flat=True)) == {Filing.State.FILED}
+
+    def test_leader_that_has_had_no_error_is_seen_by_other_machines(self, writer_thread):
+        writer_thread.start()
+        assert recorder.flush(10)
+        row = JournalRow.objects.get(closed_at=None)
+        assert (row.position, row.server_name, row.pid) == (0, conf.get_settings().server_name, os.getpid())
+        JournalRow.objects.update(heartbeat=row.heartbeat - dt.timedelta(hours=1))
+        assert recorder.flush(10)
+        assert JournalRow.objects.get().heartbeat >= row.heartbeat
+        recorder.submit(make_event())
+        assert recorder.flush(10)
+        assert_counted(1)
+        assert JournalRow.objects.get().position == 1
+        writer_thread.stop()
+        assert JournalRow.objects.get().closed_at is not None
 
     @pytest.mark.parametrize("has_thread", [True, False])
     @pytest.mark.parametrize("is_durable", [True, False])

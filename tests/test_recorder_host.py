@@ -80,7 +80,7 @@ class TestTransactions:
         assert (journal.position, journal.pending) == (2, 0)
         assert_counted(2)
 
-    @pytest.mark.parametrize("stage", ["count_hours", "add_logs", "add_totals", "add_releases"])
+    @pytest.mark.parametrize("stage", ["count_hours", "add_logs", "add_totals", "add_clients"])
     def test_transaction_that_fails_half_way_counts_nothing(self, monkeypatch, stage):
         def fails(self):
             raise OperationalError("the connection is closed")

@@ -300,6 +300,10 @@ class TestMarkdown:
         self.override(tmp_path, settings, "Ours: {{ report.bug_id }}")
         assert f"{BEGIN}\nOurs: B-012\n{END}" in bug_file(REPORT)
 
+    def test_project_without_templates_has_its_bug_file(self, settings):
+        settings.TEMPLATES = []
+        assert f"{BEGIN}\n" in bug_file(REPORT)
+
     @pytest.mark.parametrize(
         "text", ["{% if %}", "{% include 'nowhere.html' %}", "{{ report.marker|slice:0|first.x }}"]
     )

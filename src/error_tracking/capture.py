@@ -29,8 +29,8 @@ from . import fingerprint as rules
 from .events import CLIENT_ERROR, CSRF, EXCEPTION, LEVELS, MESSAGE, SERVER_ERROR, Event, ExceptionInfo
 from .exception_context import Outline, exception_values, outline_of
 from .request_context import client_hash, client_hash_of, columns_for, guarded, is_linked_from_host, route_for, user_for
-from .stacktrace import MESSAGE_CHARS, qualified_name, type_name
-from .utils import clean_line, safe_text, uuid7
+from .stacktrace import MESSAGE_CHARS, type_name
+from .utils import bases_of, clean_line, qualified_name, safe_text, uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,15 +48,9 @@ _RUNTIME = {"python": platform.python_version(), "django": django.get_version()}
 _ORIGINS = ("HTTP_ORIGIN", "HTTP_REFERER")
 
 _is_capturing: contextvars.ContextVar[bool] = contextvars.ContextVar("error_tracking_is_capturing", default=False)
-_failures = 0
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def failures() -> int:
-    """Return how many errors of our own this process has swallowed."""
-    return _failures
 
 
 def guard(function: Callable[P, R]) -> Callable[P, R | None]:
@@ -266,8 +260,6 @@ def _context_values(request: HttpRequest | None, more: Callable[[], Mapping[str,
 
 
 def _count_failure(what: str, error: Exception) -> None:
-    global _failures  # noqa: PLW0603  a counter of this process
-    _failures += 1
     recorder.count_failure()
     error.__suppress_context__ = True  # the host's exception: not ours to print, and it may fight back
     with contextlib.suppress(Exception):  # a handler of the host's that raises
@@ -283,7 +275,7 @@ def _is_ignored(exception: BaseException | None) -> bool:
     names = _names_of_classes(tuple(conf.get_settings().IGNORE_EXCEPTIONS))
     if exception is None or not names:
         return False
-    return any(qualified_name(base) in names for base in type.__dict__["__mro__"].__get__(type(exception)))
+    return any(qualified_name(base) in names for base in bases_of(type(exception)))
 
 
 @functools.lru_cache(maxsize=1)

@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
+from django.template import TemplateDoesNotExist, loader
+from django.template.backends.django import DjangoTemplates
 from django.utils.module_loading import import_string
 
 from .scrubbing import Scrubber
@@ -140,6 +142,16 @@ def get_scrubber() -> Scrubber:
 def host(name: str) -> Any:  # noqa: ANN401  whatever the host has set
     """Return the host's own setting *name*, such as DEBUG: the only way of ours to Django's settings."""
     return getattr(django_settings, name)
+
+
+def rendered(name: str, values: dict[str, Any]) -> str:
+    """Render the template *name* as the host's engines find it, else, where they do not look into apps, ours."""
+    try:
+        template: Any = loader.get_template(name)
+    except TemplateDoesNotExist:
+        engine = DjangoTemplates({"NAME": "error_tracking", "DIRS": [], "APP_DIRS": True, "OPTIONS": {}})
+        template = engine.get_template(name)
+    return str(template.render(values))
 
 
 def problems() -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ headers; leaves alone what a view chose to return.
 from __future__ import annotations
 
 import functools
+import html
 import json
 import logging
 import re
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.signals import setting_changed
 from django.http import HttpResponse
-from django.template import loader
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 from django.views.defaults import ERROR_PAGE_TEMPLATE
 
 from . import conf, known
@@ -33,11 +34,7 @@ logger = logging.getLogger("error_tracking")
 
 BARE_BYTES = 4_000
 CSP = "Content-Security-Policy"
-REFERENCE = "%%et-reference%%"
-BUG_ID = "%%et-bug-id%%"
-MESSAGE = "%%et-message%%"
-NONCE = "%%et-nonce%%"
-_MARKS = re.compile(f"({REFERENCE}|{BUG_ID}|{MESSAGE}|{NONCE})")
+_MARKS = re.compile("%%et-(reference|bug_id|public_message|nonce)%%")
 FALLBACK = (
     "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     "<title>Something went wrong</title><body style='font-family:system-ui;max-width:36rem;margin:4rem auto;"
@@ -47,6 +44,7 @@ FALLBACK = (
 # What Django's own CSRF page has in every release and language.
 CSRF_PAGE_MARKS = (b"NONE,NOARCHIVE", b"<title>403 Forbidden</title>", b'<div id="summary">', b'<div id="explanation">')
 _STALE_HEADERS = ("Content-Length", "Content-Encoding", "ETag", "Last-Modified", "Expires")
+_CONTENT_TYPES = {"json": "application/problem+json", "text": "text/plain; charset=utf-8"}
 _KINDS = {400: "400", 403: "403", 404: "404"}
 
 
@@ -97,16 +95,8 @@ def replace(request: HttpRequest, response: HttpResponseBase, event: Event | Non
     for name in _STALE_HEADERS:  # one that is not there is no error
         del response[name]
     response.content = content.encode()
-    response["Content-Type"] = _CONTENT_TYPES[form]
+    response["Content-Type"] = _CONTENT_TYPES.get(form, "text/html; charset=utf-8")
     response["Cache-Control"] = "no-store"
-
-
-_CONTENT_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "fragment": "text/html; charset=utf-8",
-    "json": "application/problem+json",
-    "text": "text/plain; charset=utf-8",
-}
 
 
 def _form_for(request: HttpRequest) -> str:
@@ -146,37 +136,24 @@ def _content(kind: str, form: str, state: known.PublicState | None, reference: s
     bug_id = state.bug_id if state is not None and conf.get_settings().SHOW_BUG_ID else ""
     message = state.public_message if state is not None else ""
     language = translation.get_language() or conf.host("LANGUAGE_CODE")
+    values = {"reference": reference, "bug_id": bug_id, "public_message": html.escape(message), "nonce": nonce}
     try:
-        words = _words(kind, state is not None, language)
         if form == "json":
-            return _problem(kind, words, reference, bug_id)
+            return _problem(kind, _words(kind, state is not None, language), reference, bug_id)
         if form == "text":
-            lines = (words["title"], words["happened"], words["todo"], f"Reference: {reference}" if reference else "")
-            return "\n\n".join(line for line in lines if line) + "\n"
-        page = _rendered(kind, form, state is not None, bool(reference), bool(bug_id), bool(message), language)
+            words = _words(kind, state is not None, language).values()
+            return "\n\n".join((*words, f"Reference: {reference}") if reference else words) + "\n"
+        shown = tuple([name for name, value in values.items() if value or name == "nonce"])
+        parts = _rendered(kind, form, state is not None, shown, language)
     except Exception:  # the page always comes, also when a template of the project's own fails
         logger.exception("the error page could not be rendered")
         return FALLBACK
-    values = {REFERENCE: reference, BUG_ID: bug_id, MESSAGE: _escape(message), NONCE: nonce}
-    return "".join([values.get(part, part) for part in page])
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return "".join([values[part] if number % 2 else part for number, part in enumerate(parts)])
 
 
 @functools.lru_cache(maxsize=256)
-def _rendered(  # noqa: PLR0913, PLR0917  the variants of a page
-    kind: str,
-    form: str,
-    is_known: bool,  # noqa: FBT001
-    has_reference: bool,  # noqa: FBT001
-    has_bug_id: bool,  # noqa: FBT001
-    has_message: bool,  # noqa: FBT001
-    language: str,
-) -> list[str]:
-    """Return one variant of the page in one language, in parts; some are marks where reference, bug id and nonce go."""
-    name = "error_tracking/known_bug.html" if is_known else "error_tracking/error.html"
+def _rendered(kind: str, form: str, is_known: bool, shown: tuple[str, ...], language: str) -> list[str]:  # noqa: FBT001
+    """Return a variant of the page in one language, in parts: text, and in turn names of what goes between."""
     context: dict[str, Any] = {
         **_words(kind, is_known, language),
         "kind": kind,
@@ -186,13 +163,11 @@ def _rendered(  # noqa: PLR0913, PLR0917  the variants of a page
         "is_known": is_known,
         "is_fragment": form == "fragment",
         "base": "error_tracking/base_fragment.html" if form == "fragment" else "error_tracking/base_page.html",
-        "reference": REFERENCE if has_reference else "",
-        "bug_id": BUG_ID if has_bug_id else "",
-        "public_message": MESSAGE if has_message else "",
-        "nonce": NONCE,
+        **{name: f"%%et-{name}%%" for name in shown},
     }
+    name = "error_tracking/known_bug.html" if is_known else "error_tracking/error.html"
     with translation.override(language):
-        return _MARKS.split(loader.get_template(name).render(context))
+        return _MARKS.split(conf.rendered(name, context))
 
 
 def _problem(kind: str, words: dict[str, str], reference: str, bug_id: str) -> str:
@@ -203,49 +178,48 @@ def _problem(kind: str, words: dict[str, str], reference: str, bug_id: str) -> s
     return json.dumps({**problem, **{name: value for name, value in extra.items() if value}})
 
 
-@functools.lru_cache(maxsize=256)
 def _words(kind: str, is_known: bool, language: str) -> dict[str, str]:  # noqa: FBT001
-    _ = translation.gettext
     with translation.override(language):
-        texts = {
-            "known": (
-                _("We know about this problem"),
-                _("Something on this page is broken. You did nothing wrong, and we are working on it."),
-                _("Please try again later. You do not need to report it: we already have it."),
-            ),
-            "500": (
-                _("Something went wrong"),
-                _("This page could not be shown because of an error on our side. You did nothing wrong."),
-                _("We have just been told. Please try again in a few minutes."),
-            ),
-            "404": (
-                _("This page is not here"),
-                _("The address may be mistyped, or the page may have moved."),
-                _("Check the address, go back, or start from the home page."),
-            ),
-            "403": (
-                _("You cannot see this page"),
-                _("You may need to log in, or your account may not have access."),
-                _("Log in, or ask the people who run this site for access."),
-            ),
-            "csrf": (
-                _("Your form could not be sent"),
-                _("For your security this form only works for a while, and with cookies allowed."),
-                _("Go back, reload the page and send the form again."),
-            ),
-            "400": (
-                _("We could not understand that request"),
-                _("Something in the request was not as this page needs it."),
-                _("Go back, check what you entered and try again."),
-            ),
-        }
-        said = texts["known" if is_known and kind == "500" else kind]
-        return dict(zip(("title", "happened", "todo"), said, strict=True))
+        title, happened, todo = map(str, _WORDS["known" if is_known and kind == "500" else kind])
+    return {"title": title, "happened": happened, "todo": todo}
+
+
+_WORDS = {
+    "known": (
+        _("We know about this problem"),
+        _("Something on this page is broken. You did nothing wrong, and we are working on it."),
+        _("Please try again later. You do not need to report it: we already have it."),
+    ),
+    "500": (
+        _("Something went wrong"),
+        _("This page could not be shown because of an error on our side. You did nothing wrong."),
+        _("We have just been told. Please try again in a few minutes."),
+    ),
+    "404": (
+        _("This page is not here"),
+        _("The address may be mistyped, or the page may have moved."),
+        _("Check the address, go back, or start from the home page."),
+    ),
+    "403": (
+        _("You cannot see this page"),
+        _("You may need to log in, or your account may not have access."),
+        _("Log in, or ask the people who run this site for access."),
+    ),
+    "csrf": (
+        _("Your form could not be sent"),
+        _("For your security this form only works for a while, and with cookies allowed."),
+        _("Go back, reload the page and send the form again."),
+    ),
+    "400": (
+        _("We could not understand that request"),
+        _("Something in the request was not as this page needs it."),
+        _("Go back, check what you entered and try again."),
+    ),
+}
 
 
 def _forget(**_kwargs: object) -> None:
     _rendered.cache_clear()
-    _words.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="error_tracking.error_pages")

@@ -59,22 +59,16 @@ def outline_of(exception: BaseException, route: str) -> Outline:
 
 def exception_values(exception: BaseException, request: HttpRequest | None) -> dict[str, Any]:
     """Return the stacktrace without secrets in messages, source lines and local variables (FAULTS V05, V07)."""
-    reader = _reader()
-    if "locals" not in conf.get_settings().DISABLE:
-        scrubber = conf.get_scrubber()
+    scrubber, settings = conf.get_scrubber(), conf.get_settings()
 
-        def variables(frame: FrameType) -> dict[str, Any]:
-            found: dict[str, Any] = guarded(locals_of, frame, scrubber, request, default={})
-            return found
+    def variables(frame: FrameType) -> dict[str, Any]:
+        found: dict[str, Any] = guarded(locals_of, frame, scrubber, request, default={})
+        return found
 
-        reader = dataclasses.replace(reader, locals_of=variables)
+    wanted = None if "locals" in settings.DISABLE else variables
+    reader = stacktrace.Reader(scrubber.text, _scrubbed_line, tuple(settings.IN_APP), wanted)
     exceptions = stacktrace.exceptions_from(exception, reader)
     return {"exceptions": exceptions, "traceback": stacktrace.traceback_text(exceptions)}
-
-
-def _reader() -> stacktrace.Reader:
-    rules = tuple(conf.get_settings().IN_APP)
-    return stacktrace.Reader(scrub_text=conf.get_scrubber().text, scrub_line=_scrubbed_line, in_app=rules)
 
 
 @functools.lru_cache(maxsize=4_096)

@@ -65,7 +65,7 @@ _CONSTRAINTS = (
 MEMBERS = 3
 
 _CONVERTER = re.compile(r"<(?:[^<>:]{1,60}:)?([^<>:]{1,60})>")
-_NAMED_GROUP = re.compile(r"\(\?P<(\w{1,60})>")
+_GROUP = re.compile(r"\\.|\((?:\?P<(\w{1,60})>)?(?:[^()\\]|\\.)*\)", re.DOTALL)  # without another one in it
 
 
 def normalize_path(path: str) -> str:
@@ -96,30 +96,15 @@ def normalize_route(route: str) -> str:
 
 
 def _replace_groups(pattern: str) -> str:
-    """Put ``{name}`` in the place of each group of a regular expression, nested ones included."""
-    if "(" not in pattern:
-        return pattern
-    out: list[str] = []
-    depth = 0
-    position = 0
-    while position < len(pattern):
-        char = pattern[position]
-        if char == "\\":
-            if not depth:
-                out.append(pattern[position : position + 2])
-            position += 2
-            continue
-        if char == "(":
-            if not depth:
-                named = _NAMED_GROUP.match(pattern, position)
-                out.append("{" + named[1] + "}" if named else "{arg}")
-            depth += 1
-        elif char == ")" and depth:
-            depth -= 1
-        elif not depth:
-            out.append(char)
-        position += 1
-    return "".join(out)
+    """Put ``{name}`` in the place of each group of a regular expression: inner ones first, which go with the outer."""
+    before = ""
+    while before != pattern:
+        before, pattern = pattern, _GROUP.sub(_name_of_group, pattern)
+    return pattern
+
+
+def _name_of_group(match: re.Match[str]) -> str:
+    return match[0] if match[0].startswith("\\") else f"{{{match[1] or 'arg'}}}"
 
 
 def normalize_message(message: str) -> str:

@@ -194,8 +194,7 @@ def remember_exception(request: HttpRequest | None = None, **_kwargs: object) ->
             return
         state = request.__dict__.get(STATE)
         if state is None:
-            state = request.__dict__[STATE] = _State()
-            context.begin_request(request)
+            state = _enter(request)
             state.is_inside = False
         if state.is_inside:
             if not state.unhandled:  # the first one is the cause; a 500 handler that then fails is not

@@ -18,7 +18,7 @@ import uuid
 from itertools import islice, pairwise, starmap
 from typing import TYPE_CHECKING, Any
 
-from .utils import PLAIN, clean_line, clean_text, masked_ip
+from .utils import PLAIN, bases_of, clean_line, clean_text, masked_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,6 +68,10 @@ _PAIR_VALUE = re.compile(
     r"&(?:quot|#39|#x27|#34);[^\s&]{1,500}|[^\s,;&'\"\[\]{}()<]{1,500}"
 )
 
+_TOKENS = (
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox"),
+    *("akia", "asia", "aiza", "sk-", "k_live_", "k_test_", "glpat-", "whsec_", "npm_"),
+)
 # Each pattern stands behind cheap literals: without one of them in the text it is not tried.
 _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (("-----begin",), re.compile(r"-----BEGIN [A-Z ]{1,40}-----[^-]{0,8000}(?:-----END [A-Z ]{1,40}-----)?"), FILTERED),
@@ -89,7 +93,7 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         rf"\1 {FILTERED}",
     ),
     (
-        ("akia", "asia", "gh", "_pat_", "xox", "k_live_", "k_test_", "aiza", "sk-", "glpat-", "whsec_", "npm_"),
+        _TOKENS,
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abprs]-[\w-]{10,250}|"
             r"[srp]k_(?:live|test)_\w{10,250}|(?:sk|glpat)-[\w-]{20,250}|whsec_\w{20,250}|npm_\w{30,250}|AIza[\w-]{30,60})"
@@ -109,6 +113,8 @@ _SEGMENT = re.compile(r"(?<=/)[\w=~.-]{20,4000}(?![\w=~.-])")
 _CHANGES = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
 RANDOM_CHANGES = 4
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.IGNORECASE)
+# What is left, else whole lines, else whole words, so that no secret is cut in two between pieces.
+_PIECE = re.compile("|".join(rf".{{1,{REGEX_INPUT}}}{end}" for end in (r"\Z", r"(?<=\n)", "(?<= )", "")), re.DOTALL)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _AS_TEXT = frozenset({decimal.Decimal, dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID})
 _LUHN = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -144,17 +150,7 @@ class Scrubber:
         text = clean_text(value, limit)
         if len(text) <= REGEX_INPUT:
             return self._scrub(text)
-        # Whole lines per piece, so that no secret is cut in two between pieces.
-        pieces: list[str] = []
-        start = 0
-        while start < len(text):
-            end = start + REGEX_INPUT
-            if end < len(text):
-                end = (text.rfind("\n", start, end) + 1) or (text.rfind(" ", start, end) + 1) or end
-                end = end if end > start else start + REGEX_INPUT
-            pieces.append(self._scrub(text[start:end]))
-            start = end
-        return "".join(pieces)[:limit]
+        return "".join(map(self._scrub, _PIECE.findall(text)))[:limit]
 
     def _scrub(self, text: str) -> str:
         lowered = text.lower()
@@ -274,11 +270,8 @@ class Scrubber:
             if len(items) == 2 and type(items[0]) is str and self._key_of(items[0])[1]:  # noqa: PLR2004  a pair
                 items[1] = FILTERED
             return [self._node(item, depth, walk) for item in items]
-        out: dict[str, Any] = {}
-        for key, item in islice(value.items(), MAX_BREADTH):
-            name, is_secret = self._key_of(key)
-            out[name] = FILTERED if is_secret else self._node(item, depth, walk)
-        return out
+        named = ((self._key_of(key), item) for key, item in islice(value.items(), MAX_BREADTH))
+        return {name: FILTERED if is_secret else self._node(item, depth, walk) for (name, is_secret), item in named}
 
     def _key_of(self, key: object) -> tuple[str, bool]:
         """Return *key* as text without secrets, and whether its value is one; of no plain type it is named only."""
@@ -294,11 +287,8 @@ class Scrubber:
 
     def query(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Return query or form *pairs* by name, the values of secret names filtered."""
-        out: dict[str, str] = {}
-        for key, value in islice(pairs, MAX_BREADTH):
-            name, is_secret = self._key_of(key)
-            out[name] = FILTERED if is_secret else self.text(value)
-        return out
+        named = ((self._key_of(key), value) for key, value in islice(pairs, MAX_BREADTH))
+        return {name: FILTERED if is_secret else self.text(value) for (name, is_secret), value in named}
 
     def path(self, path: str, kwargs: Mapping[str, object] | None = None) -> str:
         """
@@ -314,14 +304,11 @@ class Scrubber:
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Return the *headers* of the allow-list; a Referer keeps its origin and path only (FAULTS V01, V03)."""
-        out: dict[str, str] = {}
-        for name, value in headers:
-            lowered = name.lower()
-            if lowered not in KEPT_HEADERS:
-                continue
-            kept = re.split(r"[?#]", value, maxsplit=1)[0] if lowered == "referer" else value
-            out[name] = self.path(kept) if lowered == "referer" else self.line(kept, 300)
-        return out
+        kept = [(name, value) for name, value in headers if name.lower() in KEPT_HEADERS]
+        return {
+            name: self.path(re.split("[?#]", value)[0]) if name.lower() == "referer" else self.line(value, 300)
+            for name, value in kept
+        }
 
 
 class _Walk:
@@ -339,7 +326,7 @@ def _name_of(value: object) -> str:
     name = clean_line(type.__dict__["__name__"].__get__(kind), 100)
     try:
         own = object.__getattribute__(value, "__dict__")
-        bases = [type.__dict__["__dict__"].__get__(base) for base in type.__dict__["__mro__"].__get__(kind)]
+        bases = [type.__dict__["__dict__"].__get__(base) for base in bases_of(kind)]
         meta = next((names["_meta"] for names in bases if "_meta" in names), None)
         if meta is not None and "_state" in own:
             return f"<{meta.label} pk={str(own.get(meta.pk.attname))[:50]}>"

@@ -11,14 +11,13 @@ import dataclasses
 import linecache
 import sys
 import sysconfig
-from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from .events import ExceptionInfo, Frame
-from .utils import UNPRINTABLE, clean_line, clean_text, safe_text
+from .utils import PLAIN, UNPRINTABLE, bases_of, clean_line, clean_text, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,13 +43,12 @@ COMPARED_MEMBERS = 50
 SIGNATURE_NUMBERS = 128
 _RENDER = "render_annotated"
 
-_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 # Python's own attributes, which a hostile subclass cannot shadow.
 _OWN: dict[str, Any] = {**vars(BaseException)}
 _ARGS, _TRACEBACK, _CAUSE, _CONTEXT, _SUPPRESS = (
     _OWN[name] for name in ("args", "__traceback__", "__cause__", "__context__", "__suppress_context__")
 )
-_NAME, _BASES = type.__dict__["__name__"].__get__, type.__dict__["__mro__"].__get__
+_NAME, _NAMESPACE = type.__dict__["__name__"].__get__, type.__dict__["__dict__"].__get__
 _MEMBERS: Any = vars(BaseExceptionGroup)["exceptions"]
 _ATTRIBUTES: Any = vars(BaseException)["__dict__"]
 
@@ -85,21 +83,14 @@ def is_in_app(abs_path: str, module: str = "", rules: tuple[str, ...] = ()) -> b
 def type_name(exception: BaseException) -> tuple[str, str]:
     """Return name and module of the exception's class; a metaclass cannot interfere (FAULTS C26)."""
     cls = type(exception)
-    name = type.__dict__["__name__"].__get__(cls)
-    module = type.__dict__["__dict__"].__get__(cls).get("__module__", "")
-    return clean_line(name, TYPE_CHARS), clean_line(module, TYPE_CHARS) if isinstance(module, str) else ""
-
-
-def qualified_name(cls: type) -> str:
-    """Return module and name of *cls*; a metaclass cannot interfere."""
-    module = type.__dict__["__module__"].__get__(cls)
-    return f"{module}.{type.__dict__['__qualname__'].__get__(cls)}"
+    module = _NAMESPACE(cls).get("__module__", "")
+    return clean_line(_NAME(cls), TYPE_CHARS), clean_line(module, TYPE_CHARS) if isinstance(module, str) else ""
 
 
 def exception_message(exception: BaseException) -> str:
     """Return the exception's text; long arguments are cut before it is made (FAULTS C22)."""
     args = _ARGS.__get__(exception)
-    if any(type(arg) not in _PLAIN for arg in args) or _has_foreign_str(type(exception)):
+    if any(type(arg) not in PLAIN and type(arg) is not bytes for arg in args) or _has_foreign_str(type(exception)):
         return safe_text(exception, MESSAGE_CHARS)
     if any(type(arg) in {str, bytes} and len(arg) > MESSAGE_CHARS for arg in args):
         return clean_text(" ".join(_cut(arg) for arg in args[:10]), MESSAGE_CHARS)
@@ -127,10 +118,8 @@ def is_group(exception: BaseException) -> bool:
 
 def _has_foreign_str(cls: type) -> bool:
     """Return whether ``str()`` of an instance would run Python code, found without asking the class (FAULTS C26)."""
-    for base in type.__dict__["__mro__"].__get__(cls):
-        if "__str__" in type.__dict__["__dict__"].__get__(base):
-            return isinstance(type.__dict__["__dict__"].__get__(base)["__str__"], FunctionType)
-    return False
+    own = next(names["__str__"] for base in bases_of(cls) if "__str__" in (names := _NAMESPACE(base)))
+    return isinstance(own, FunctionType)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,13 +172,9 @@ def exceptions_from(exception: BaseException, reader: Reader = _PLAIN_READER) ->
         chain.append(info(current, relation, outer[:OUTER_FRAMES]))
         if is_group(current):
             chain.extend(info(member, "member") for member in _MEMBERS.__get__(current)[:GROUP_MEMBERS])
-        cause, context = _CAUSE.__get__(current), _CONTEXT.__get__(current)
-        if cause is not None:
-            current, relation = cause, "cause"
-        elif context is not None and not _SUPPRESS.__get__(current):
-            current, relation = context, "context"
-        else:
-            current = None
+        cause, is_cut = _CAUSE.__get__(current), _SUPPRESS.__get__(current)
+        relation = "context" if cause is None else "cause"
+        current = cause if cause is not None or is_cut else _CONTEXT.__get__(current)
     return tuple(chain)
 
 
@@ -205,18 +190,17 @@ def outlines_from(exception: BaseException, reader: Reader = _PLAIN_READER) -> t
 
 
 def _outline(raised: BaseException, reader: Reader, wrappers: list[BaseException]) -> ExceptionInfo:
-    frames: list[Frame] = []
-    for each in (*wrappers, raised):
-        frames += frames_from(_TRACEBACK.__get__(each), reader, is_outline=True)
+    errors = (*wrappers, raised)
+    frames = tuple(frame for each in errors for frame in frames_from(_TRACEBACK.__get__(each), reader, is_outline=True))
     message = ""
     if not any(frame.in_app for frame in frames) or is_integrity_error(raised):
         message = reader.scrub_text(exception_message(raised), MESSAGE_CHARS)
-    return ExceptionInfo(*type_name(raised), message, tuple(frames))
+    return ExceptionInfo(*type_name(raised), message, frames)
 
 
 def is_integrity_error(exception: BaseException) -> bool:
     """Return whether a database refused a row, whichever library says so: its message names the constraint."""
-    return "IntegrityError" in map(_NAME, _BASES(type(exception)))
+    return "IntegrityError" in map(_NAME, bases_of(type(exception)))
 
 
 def signature_of(exception: BaseException) -> tuple[int, ...]:
@@ -265,24 +249,18 @@ def frames_from(
 
     The innermost node of a Django template has the place of the engine's frame.
     """
-    head: list[tuple[FrameType, int]] = []
-    tail: deque[tuple[FrameType, int]] = deque(maxlen=INNER_FRAMES)
-    for found in _walk(traceback):
-        if len(head) < OUTER_FRAMES:
-            head.append(found)
-        else:
-            tail.append(found)
-    found_frames = [*head, *tail]
-    frames = [_frame(frame, lineno, reader, is_outline=is_outline) for frame, lineno in found_frames]
+    found = list(_walk(traceback))
+    found[OUTER_FRAMES:-INNER_FRAMES] = ()
+    frames = [_frame(frame, lineno, reader, is_outline=is_outline) for frame, lineno in found]
     for index in range(len(frames) - 1, -1, -1):
-        node = _template_frame(found_frames[index][0], reader)
+        node = _template_frame(found[index][0], reader)
         if node is not None:
             frames[index] = node
             break
     if reader.locals_of is not None and not is_outline:
         innermost = [index for index, frame in enumerate(frames) if frame.in_app][-LOCALS_FRAMES:]
         for index in innermost:
-            frames[index] = dataclasses.replace(frames[index], vars=reader.locals_of(found_frames[index][0]))
+            frames[index] = dataclasses.replace(frames[index], vars=reader.locals_of(found[index][0]))
     return tuple(frames)
 
 
@@ -320,20 +298,13 @@ def _frame(frame: FrameType, lineno: int, reader: Reader, *, is_outline: bool) -
     module = frame.f_globals.get("__name__", "")
     place = _place(path, module if type(module) is str else "", code.co_qualname, reader.in_app)
     in_app, line = place[-1], reader.scrub_line
-    if is_outline:
-        source = _source(linecache.getline(path, lineno, frame.f_globals), line) if in_app else ""
-        return Frame(*place[:4], lineno, source, in_app=in_app)
-    lines = linecache.getlines(path, frame.f_globals)
-    index = lineno - 1
-    before, after = (CONTEXT_LINES, CONTEXT_LINES) if in_app else (0, 0)
-    return Frame(
-        *place[:4],
-        lineno,
-        _source(lines[index], line) if 0 <= index < len(lines) else "",
-        tuple(_source(each, line) for each in lines[max(0, index - before) : index]),
-        tuple(_source(each, line) for each in lines[index + 1 : index + 1 + after]),
-        in_app,
-    )
+    lines = linecache.getlines(path, frame.f_globals) if in_app or not is_outline else []
+    raising = _source(lines[lineno - 1], line) if 0 < lineno <= len(lines) else ""
+    if is_outline or not in_app:
+        return Frame(*place[:4], lineno, raising, in_app=in_app)
+    before = tuple(_source(each, line) for each in lines[max(0, lineno - 1 - CONTEXT_LINES) : lineno - 1])
+    after = tuple(_source(each, line) for each in lines[lineno : lineno + CONTEXT_LINES])
+    return Frame(*place[:4], lineno, raising, before, after, in_app)
 
 
 @lru_cache(maxsize=4096)

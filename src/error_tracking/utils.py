@@ -67,7 +67,7 @@ def safe_text(value: object, limit: int) -> str:
     cls = type(value)
     if cls in PLAIN:
         return clean_text(str(value), limit)
-    name = f"{type.__dict__['__module__'].__get__(cls)}.{type.__dict__['__qualname__'].__get__(cls)}"
+    name = qualified_name(cls)
     if name in _hung:
         return UNPRINTABLE
     found: list[str] = []
@@ -94,6 +94,17 @@ def _put_text(value: object, limit: int, found: list[str]) -> None:
         found.append(UNPRINTABLE)
     finally:
         asyncio._set_running_loop(running)
+
+
+def bases_of(cls: type) -> tuple[type, ...]:
+    """Return *cls* and what it derives from; a metaclass cannot interfere (FAULTS C26)."""
+    bases: tuple[type, ...] = type.__dict__["__mro__"].__get__(cls)
+    return bases
+
+
+def qualified_name(cls: type) -> str:
+    """Return module and name of *cls*; a metaclass cannot interfere."""
+    return f"{type.__dict__['__module__'].__get__(cls)}.{type.__dict__['__qualname__'].__get__(cls)}"
 
 
 def masked_ip(value: str, *, mode: str = "masked") -> str | None:
@@ -154,19 +165,18 @@ def checkout_of(base: Path) -> Path | None:
 
 def git_head(base: Path) -> str:
     """Return the commit that the checkout around *base* stands at, ``""`` where there is none; runs no program."""
-    for folder in (base, *base.absolute().parents):
-        try:
-            git = folder / ".git"
-            if git.is_file():  # a worktree or submodule
-                git = folder / git.read_text(encoding="utf-8").partition("gitdir:")[2].strip()
-            if not git.is_dir():
-                continue
-            head = (git / "HEAD").read_text(encoding="utf-8").strip()
-            name = head.partition("ref: ")[2]
-            return _commit_of(git, name) if name else head
-        except (OSError, ValueError):
-            return ""
-    return ""
+    root = checkout_of(base)
+    if root is None:
+        return ""
+    try:
+        git = root / ".git"
+        if git.is_file():  # a worktree or submodule
+            git = root / git.read_text(encoding="utf-8").partition("gitdir:")[2].strip()
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        name = head.partition("ref: ")[2]
+        return _commit_of(git, name) if name else head
+    except (OSError, ValueError):
+        return ""
 
 
 def _commit_of(git: Path, name: str) -> str:

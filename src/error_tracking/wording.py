@@ -11,8 +11,7 @@ import dataclasses
 import json
 import re
 
-from django.template.loader import render_to_string
-
+from . import conf
 from .exceptions import TrackerError
 from .report import TITLE_CHARS, BugReport, News, report_from_json
 from .reproduction import failing_test, reproduction
@@ -152,7 +151,7 @@ def markdown(report: BugReport, *, status: str = "") -> str:
         "details": fence(details, "json") if details else "",
     }
     try:
-        return render_to_string(TEMPLATE, values).strip()
+        return conf.rendered(TEMPLATE, values).strip()
     except Exception as error:  # the template may be the project's own, and raise anything
         raise TrackerError(f"the template {TEMPLATE} does not work: {type(error).__name__}: {error}") from error
 

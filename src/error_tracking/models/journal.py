@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
 
 from django.db import models
 from django.utils import timezone
@@ -41,10 +40,6 @@ class JournalQuerySet(models.QuerySet["Journal"]):
         if stored is None:
             self.create(id=key, lost=lost, **changes)
         return stored
-
-    def beat(self, keys: Iterable[uuid.UUID]) -> int:
-        """Say that the processes of these journals live."""
-        return self.filter(pk__in=list(keys)).update(heartbeat=timezone.now())
 
     def close(self) -> int:
         """Say that these journals are drained, and their files deleted."""

@@ -19,8 +19,8 @@ from error_tracking.events import Event, Fold
 from error_tracking.models import ErrorLog
 from error_tracking.models.base import write_alias
 
-from . import records, writer
 from . import store as storage
+from . import writer
 from .budget import overflow_fingerprint
 from .vitals import Health, health
 
@@ -82,17 +82,8 @@ def fold(head: dict[str, Any], now: float) -> str:
     key = (head["fingerprint"], status, level, head.get("handled", False))
     representative = budget.representative_for(key, now, conf.get_settings().EVENTS_PER_MINUTE)
     if representative:
-        intake.fold(
-            Fold(
-                event_id=representative,
-                fingerprint=head["fingerprint"],
-                timestamp=now,
-                error_type=kind,
-                status_code=status,
-                client=head.get("client", ""),
-                is_evidence=head.get("is_evidence", False),
-            )
-        )
+        counted = {name: head[name] for name in Fold.__slots__ if name in head}
+        intake.fold(Fold(event_id=representative, timestamp=now, **counted))
     return representative
 
 
@@ -110,7 +101,7 @@ def submit(event: Event) -> None:
     if not is_immediate and testing.is_test_environment():
         testing.deliver(event)
     elif is_immediate and _is_usable():
-        storage.store([records.from_bytes(records.to_bytes(event))])
+        storage.store([event])
         sweep.run()
     else:
         intake = writer.get_writer().intake
@@ -186,12 +177,12 @@ def renew_journals(timeout: float, on_wait: Callable[[int], None]) -> list[str]:
     """
     machine = writer.get_writer().intake.machine
     machine.renew()
-    names, deadline = machine.names(), time.monotonic() + timeout
-    if names:
-        on_wait(len(names))
+    paths, deadline = set(machine.paths()), time.monotonic() + timeout
+    if paths:
+        on_wait(len(paths))
     start()
-    while names and time.monotonic() < deadline:
+    while paths and time.monotonic() < deadline:
         writer.get_writer().flush(FLUSH_SECONDS)
-        names &= machine.names()
-        time.sleep(0.2 if names else 0)
-    return sorted(names)
+        paths &= set(machine.paths())
+        time.sleep(0.2 if paths else 0)
+    return sorted(path.name for path in paths)

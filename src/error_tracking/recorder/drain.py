@@ -69,7 +69,7 @@ def _write_less(items: list[Event | Fold], journal: Journal, position: int, lost
     attempts: list[list[Event | Fold]] = [[]]
     for item in items:
         if isinstance(item, Event):
-            attempts[:0] = [item.bare()], [Fold.of(item, item.event_id)]
+            attempts[:0] = [item.bare()], [Fold.of(item)]
     for less in attempts:
         try:
             return storage.store(less, journal=journal, position=position, lost=lost + len(items) - len(less))

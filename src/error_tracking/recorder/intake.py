@@ -8,6 +8,7 @@ folded in memory and told. Touches no database.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 import threading
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from error_tracking.events import Event, Fold
 
-from . import records
 from .budget import Budget
 from .journal import COUNT, EVENT, Journal, MemoryStorage
 from .machine import Machine
@@ -83,9 +83,9 @@ class Intake:
         """Take *event*: half full journals take it without its payload, full ones count it only."""
         fill = self.fill()
         if fill < 1:
-            self._append(EVENT, records.to_bytes(event if fill < 0.5 else event.bare()))  # noqa: PLR2004  half
+            self._append(EVENT, (event if fill < 0.5 else event.bare()).to_bytes())  # noqa: PLR2004  half
         else:
-            self._risk(Fold.of(event, event.event_id))
+            self._risk(Fold.of(event))
 
     def fold(self, fold: Fold) -> None:
         """Count an event that another one stands for."""
@@ -126,8 +126,21 @@ class Intake:
                 self.at_risk -= count
             while count:
                 part = min(count, Fold.MOST)
-                self._append(COUNT, fold.times(part).to_bytes())
+                self._append(COUNT, dataclasses.replace(fold, count=part).to_bytes())
                 count -= part
+
+    def current(self) -> Journal:
+        """Return the journal that events go to, begun where there is none."""
+        with self._lock:
+            for journal in reversed(self.journals):
+                if journal.is_open:
+                    has_no_disk = time.monotonic() < self._disk_again_at or self.machine.directory is None
+                    if journal.storage.is_durable or has_no_disk:
+                        return journal
+                    journal.is_retired = True
+            journal = self._new()
+            self.journals.append(journal)
+            return journal
 
     def adopt(self) -> None:
         """Take over journals of processes that are gone: few at once, for each is an open file of the host's."""
@@ -165,15 +178,14 @@ class Intake:
                     spent.append(journal)
         return spent
 
-    def close(self) -> list[Journal]:
-        """Let go of everything at the end; return the journals that were drained, and so deleted."""
+    def close(self) -> None:
+        """Let go of everything at the end; the journals that were drained are deleted."""
         with self._lock:
             journals, self.journals = self.journals, []
             for journal in journals:
                 journal.close()
             if self._machine is not None:
                 self._machine.let_go()
-        return [journal for journal in journals if not journal.pending]
 
     def abandon(self) -> None:
         """Close what a forked child has inherited: a lock would live on in it (FAULTS T11)."""
@@ -205,7 +217,7 @@ class Intake:
 
     def _put(self, kind: int, payload: bytes) -> None:
         try:
-            self._current().append(kind, payload)
+            self.current().append(kind, payload)
         except OSError as error:
             self._untold.append(
                 (logging.WARNING, "the journal cannot be written, events wait in memory: error=%r", error)
@@ -213,18 +225,7 @@ class Intake:
             self._disk_again_at = time.monotonic() + DISK_PAUSE_SECONDS
             for journal in self.journals:
                 journal.is_retired = journal.is_retired or journal.storage.is_durable
-            self._current().append(kind, payload)
-
-    def _current(self) -> Journal:
-        for journal in reversed(self.journals):
-            if journal.is_open:
-                has_no_disk = time.monotonic() < self._disk_again_at or self.machine.directory is None
-                if journal.storage.is_durable or has_no_disk:
-                    return journal
-                journal.is_retired = True
-        journal = self._new()
-        self.journals.append(journal)
-        return journal
+            self.current().append(kind, payload)
 
     def _new(self) -> Journal:
         if time.monotonic() >= self._disk_again_at:
@@ -244,7 +245,7 @@ class Intake:
             if not self._folds:
                 self._untold.append((logging.ERROR, _FULL, "the journal is full"))
             elif key not in self._folds and len(self._folds) >= RISK_KEYS:
-                self._current().lost += 1  # the writer may have drained the last one since it was full
+                self.current().lost += 1  # the writer may have drained the last one since it was full
                 return
             first, count = self._folds.get(key, (fold, 0))
             self._folds[key] = first, count + fold.count

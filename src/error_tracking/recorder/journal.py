@@ -21,9 +21,10 @@ import threading
 import time
 import uuid
 import zlib
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 try:
@@ -51,26 +52,6 @@ _READ_BYTES = 256 * 1024  # longer than any record
 
 class ForeignJournalError(Exception):
     """A file is no journal of ours: another format, another database, not a regular file of this user."""
-
-
-class Storage(Protocol):
-    """Where a journal's bytes are."""
-
-    size: int
-    segment_bytes: int
-    is_durable: bool
-
-    def append(self, data: bytes) -> None:
-        """Append all of *data* or, with an OSError, nothing."""
-
-    def read(self, offset: int, count: int) -> bytes:
-        """Return at most *count* bytes from *offset*."""
-
-    def is_linked(self) -> bool:
-        """Return whether others can still find the bytes."""
-
-    def close(self, *, unlink: bool) -> None:
-        """Let go, and delete the bytes with *unlink*."""
 
 
 class MemoryStorage:
@@ -147,6 +128,9 @@ class FileStorage:
         os.close(self.descriptor)
 
 
+Storage = FileStorage | MemoryStorage
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Batch:
     """
@@ -201,7 +185,7 @@ class Journal:
         self.is_adopted = key is not None
         if key is None:
             storage.append(header(identity, self.id))
-        self._start = self._offset = _HEADER.size
+        self._offset = _HEADER.size
         if self.is_adopted:
             self.appended = 0xFFFF_FFFF  # not known until it is read to its end
 
@@ -229,51 +213,45 @@ class Journal:
         offset, expected, lost = self._offset, self.position + 1, 0
         records: list[tuple[int, int, bytes]] = []
         left = {EVENT: events, COUNT: counts}
-        data = self.storage.read(offset, min(_READ_BYTES, end - offset))
-        at = 0
-        while data and offset + at < end:  # a piece may end where a record does, and a file that was cut before its end
-            found = _frame_at(data, at)
-            if found is None:
-                at, data, offset = self._after_damage(data, at, offset, end)
-                continue
-            kind, sequence, start, stop = found
+        for kind, sequence, payload, stop in self._frames(self._offset, end):
             if sequence >= expected:
-                if left.get(kind, 1) == 0 or (records and offset + at - self._offset > size):
+                if left.get(kind, 1) == 0 or (records and offset - self._offset > size):
                     break
                 lost += sequence - expected
                 if kind in left:
                     left[kind] -= 1
-                    records.append((sequence, kind, data[start:stop]))
+                    records.append((sequence, kind, payload))
                 else:
                     lost += 1
                 expected = sequence + 1
-            at = stop
+            offset = stop
         if records or lost:
-            return Batch(records, expected - 1, lost, offset + at, is_last=offset + at >= end)
+            return Batch(records, expected - 1, lost, offset, is_last=offset == end)
         if self.is_adopted:
             self.appended = self.position
         return None
 
-    def _after_damage(self, data: bytes, at: int, offset: int, end: int) -> tuple[int, bytes, int]:
-        """Return where reading goes on: the next whole frame, in the next piece of the file, or at the end."""
-        if offset + len(data) < end and at > 0:
-            offset += at
-            return 0, self.storage.read(offset, min(_READ_BYTES, end - offset)), offset
-        following = data.find(_MARK, at + 1)
-        while following >= 0 and _frame_at(data, following) is None:
-            following = data.find(_MARK, following + 1)
-        if following >= 0:
-            return following, data, offset
-        if offset + len(data) < end:  # a piece without a single whole frame
-            offset += max(1, len(data) - _FRAME.size)
-            return 0, self.storage.read(offset, min(_READ_BYTES, end - offset)), offset
-        return len(data), data, offset
+    def _frames(self, start: int, end: int) -> Iterator[tuple[int, int, bytes, int]]:
+        """Yield kind, sequence number, payload and end of each whole record, read in pieces; damage is stepped over."""
+        data, at = self.storage.read(start, min(_READ_BYTES, end - start)), 0
+        while data and start + at < end:
+            found = _frame_at(data, at)
+            if found is not None:
+                kind, sequence, payload = found
+                at += _FRAME.size + len(payload)
+                yield kind, sequence, payload, start + at
+            elif at > 0 and start + len(data) < end:  # it may go on in the next piece
+                start, at = start + at, 0
+                data = self.storage.read(start, min(_READ_BYTES, end - start))
+            else:
+                following = data.find(_MARK, at + 1)
+                at = following if following >= 0 else max(at + 1, len(data) - len(_MARK) + 1)
 
     def move_to(self, position: int, *, offset: int = 0) -> None:
         """Say that everything up to *position* is stored, as the database has it; back too, after a restore."""
         with self.lock:
             if position < self.position:
-                self._offset = self._start
+                self._offset = _HEADER.size
             elif offset:
                 self._offset = offset
             self.position = position
@@ -305,8 +283,6 @@ class Journal:
         Raises:
             OSError: The directory cannot be written to, or knows no locks.
         """
-        if fcntl is None:
-            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
         hidden = directory / f".{uuid.uuid4()}.new"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(hidden, flags, 0o600)
@@ -332,8 +308,6 @@ class Journal:
 
             OSError: It cannot be opened.
         """
-        if fcntl is None:
-            return None
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW)
         journal = None
         try:
@@ -380,15 +354,13 @@ def _key_in(data: bytes, identity: str) -> uuid.UUID:
     raise ForeignJournalError(msg)
 
 
-def _frame_at(data: bytes, at: int) -> tuple[int, int, int, int] | None:
-    """Return kind, sequence number, start and end of the payload of the frame at *at*, None where there is none."""
+def _frame_at(data: bytes, at: int) -> tuple[int, int, bytes] | None:
+    """Return kind, sequence number and payload of the frame at *at*, None where there is no whole one."""
     start = at + _FRAME.size
     if start > len(data):
         return None
     mark, kind, length, sequence, crc = _FRAME.unpack_from(data, at)
-    stop = start + length
-    if mark != _MARK or stop > len(data):
+    payload = data[start : start + length]
+    if mark != _MARK or len(payload) < length or crc != zlib.crc32(payload, zlib.crc32(data[at + 2 : at + 11])):
         return None
-    if zlib.crc32(data[start:stop], zlib.crc32(data[at + 2 : at + 11])) != crc:
-        return None
-    return kind, sequence, start, stop
+    return kind, sequence, payload

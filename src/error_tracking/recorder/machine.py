@@ -121,6 +121,13 @@ class Machine:
         self._lock = descriptor
         return True
 
+    def _touched_at(self, name: str) -> float:
+        """Return when the file *name* was last touched, in seconds since the epoch; 0 when never."""
+        try:
+            return (self.directory / name).stat().st_mtime if self.directory is not None else 0.0
+        except OSError:
+            return 0.0
+
     def call_leader(self) -> None:
         """Leave word that errors were stored."""
         if self.directory is not None:
@@ -128,34 +135,27 @@ class Machine:
                 os.utime(self.directory / LEADER_LOCK)
 
     def called_at(self) -> float:
-        """Return when the leader was last called, in seconds since the epoch; 0 when never."""
-        try:
-            return (self.directory / LEADER_LOCK).stat().st_mtime if self.directory is not None else 0.0
-        except OSError:
-            return 0.0
+        """Return when the leader was last called."""
+        return self._touched_at(LEADER_LOCK)
 
-    def renew(self) -> float:
-        """Ask every process of this machine to begin a new journal; return when that was."""
+    def renew(self) -> None:
+        """Ask every process of this machine to begin a new journal."""
         if self.directory is not None:
             (self.directory / RENEW_FILE).touch(mode=0o600)
-        return self.renewed_at()
 
     def renewed_at(self) -> float:
-        """Return when new journals were last asked for, in seconds since the epoch; 0 when never."""
-        try:
-            return (self.directory / RENEW_FILE).stat().st_mtime if self.directory is not None else 0.0
-        except OSError:
-            return 0.0
+        """Return when new journals were last asked for."""
+        return self._touched_at(RENEW_FILE)
 
-    def names(self) -> set[str]:
-        """Return the names of the journals that are there."""
-        return {path.name for path in self.directory.glob(f"*{SUFFIX}")} if self.directory is not None else set()
+    def paths(self) -> list[Path]:
+        """Return the journals that are there, of all processes."""
+        return sorted(self.directory.glob(f"*{SUFFIX}")) if self.directory is not None else []
 
     def orphans(self) -> Iterator[Journal]:
         """Yield the journals that dead processes left, locked for this one."""
         if self.directory is None:
             return
-        for path in sorted(self.directory.glob(f"*{SUFFIX}")):
+        for path in self.paths():
             if path.name in self._foreign:
                 continue
             try:
@@ -181,7 +181,7 @@ class Machine:
     def bytes_on_disk(self) -> int:
         """Return how many bytes the journals of all processes of this machine have."""
         total = 0
-        for path in self.directory.glob(f"*{SUFFIX}") if self.directory is not None else ():
+        for path in self.paths():
             with contextlib.suppress(OSError):
                 total += path.stat().st_size
         return total

@@ -38,7 +38,6 @@ from error_tracking.models.base import moment_from, write_alias
 from error_tracking.utils import hour_of
 
 from .expressions import by_key
-from .records import PackedEvent
 from .rows import LATE_FIELDS, log_from, log_from_fold
 
 if TYPE_CHECKING:
@@ -151,10 +150,9 @@ class _Batch:
                 self.folds[uuid.UUID(item.event_id)].append(item)
         self.stored: set[uuid.UUID] = set()
         self.clients: set[tuple[int, dt.date, str]] = set()
-        self.releases: list[str] = []
 
     def look(self) -> None:
-        """Read what is there already, so that no lock is held meanwhile."""
+        """Read what is there already, so that no lock is held meanwhile, and note new releases."""
         if not self.items:
             return
         self.groups = self._read_groups()
@@ -162,7 +160,7 @@ class _Batch:
         logs = ErrorLog.objects.using(self.alias).filter(event_id__in=ids)
         self.stored = set(logs.values_list("event_id", flat=True))
         self._look_for_clients()
-        self._look_for_releases()
+        Release.objects.using(self.alias).see(*{row.release for row in self.rows.values() if row.release})
 
     def write(self) -> None:
         """Count and insert, in the order of locks."""
@@ -172,7 +170,6 @@ class _Batch:
         self.add_logs()
         self.add_totals()
         self.add_clients()
-        self.add_releases()
 
     def _key(self, item: Event | Fold) -> _Key:
         """Return fingerprint and environment; a fold was captured in the environment of the journal, which is ours."""
@@ -200,28 +197,9 @@ class _Batch:
             changes["first_seen"] = Least(F("first_seen"), starts)
         counts = by_key({pk: tally.count for pk, tally in tallies.items()}, models.BigIntegerField())
         rows.update(times_seen=F("times_seen") + counts, modified=timezone.now(), **changes)
-        evidence = [
-            key for key, group in self.groups.items() if not group.has_evidence and self.tallies[key].has_evidence
-        ]
-        if evidence:
-            rows.filter(pk__in=[self.groups[key].pk for key in evidence]).update(has_evidence=True)
-        self._note_releases(rows)
-        self._worsen(rows)
-
-    def _note_releases(self, rows: models.QuerySet[ErrorGroup]) -> None:
         for key, group in self.groups.items():
-            release = self.tallies[key].release
-            if release and group.last_release != release:
-                rows.filter(pk=group.pk).update(last_release=release)
-
-    def _worsen(self, rows: models.QuerySet[ErrorGroup]) -> None:
-        """Let the gate decide anew on a group that is worse than it was: what was handled crashes now."""
-        for key, group in self.groups.items():
-            tally = self.tallies[key]
-            if _rank(tally.level) > _rank(group.level) or (group.handled and not tally.handled):
-                level = max(tally.level, group.level, key=_rank)
-                worse = rows.filter(pk=group.pk)
-                worse.update(level=level, handled=group.handled and tally.handled, verdict=ErrorGroup.Verdict.UNDECIDED)
+            if news := _news_of(group, self.tallies[key]):
+                rows.filter(pk=group.pk).update(**news)
 
     def _read_groups(self) -> dict[_Key, ErrorGroup]:
         fingerprints = {fingerprint for fingerprint, _ in self.tallies}
@@ -339,18 +317,6 @@ class _Batch:
         if rows:
             GroupClient.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
 
-    def _look_for_releases(self) -> None:
-        versions = {row.release for row in self.rows.values() if row.release}
-        if versions:
-            known = Release.objects.using(self.alias).filter(version__in=versions)
-            self.releases = sorted(versions - set(known.values_list("version", flat=True)))
-
-    def add_releases(self) -> None:
-        """Note a release at its first sight."""
-        rows = [Release(version=version, first_seen=timezone.now()) for version in self.releases]
-        if rows:
-            Release.objects.using(self.alias).bulk_create(rows, ignore_conflicts=True)
-
 
 def _rank(level: str) -> int:
     return LEVELS.index(level) if level in LEVELS else 0
@@ -360,8 +326,21 @@ def _hour(item: Event | Fold) -> dt.datetime:
     return hour_of(moment_from(item.timestamp))
 
 
+def _news_of(group: ErrorGroup, tally: _Tally) -> dict[str, Any]:
+    """Return what *tally* changes about *group* besides its counts; on one that is worse the gate decides anew."""
+    news: dict[str, Any] = {}
+    if tally.has_evidence and not group.has_evidence:
+        news["has_evidence"] = True
+    if tally.release and tally.release != group.last_release:
+        news["last_release"] = tally.release
+    if _rank(tally.level) > _rank(group.level) or (group.handled and not tally.handled):  # what was handled crashes
+        news["level"] = max(tally.level, group.level, key=_rank)
+        news |= {"handled": group.handled and tally.handled, "verdict": ErrorGroup.Verdict.UNDECIDED}
+    return news
+
+
 def _group_from(tally: _Tally, key: _Key) -> ErrorGroup:
-    event = tally.first.unpacked() if isinstance(tally.first, PackedEvent) else tally.first
+    event = tally.first
     values: dict[str, Any] = {"title": f"{event.error_type} {event.fingerprint[:8]}, whose details were lost"}
     if isinstance(event, Event):
         values = {

@@ -26,6 +26,7 @@ from error_tracking.models import ErrorLog
 from error_tracking.models import Journal as JournalRow
 from error_tracking.models.base import write_alias
 
+from . import store
 from .drain import write
 from .intake import Intake
 from .journal import BATCH_COUNTS, BATCH_EVENTS, Journal
@@ -153,6 +154,7 @@ class Writer:
         def work() -> None:
             self._store_last() if is_stopping else self._work(is_flush=is_flush)
             connections[write_alias(ErrorLog)].close()
+            del connections[write_alias(ErrorLog)]  # what it was told is not for the caller's
 
         thread = threading.Thread(target=work, name=THREAD_NAME, daemon=True)
         try:
@@ -252,8 +254,7 @@ class Writer:
                 self._has_stored = True
                 has_more = has_more or not batch.is_last or journal.is_adopted
                 if not journal.is_adopted:
-                    journal.failures += self.intake.swallowed
-                    self.intake.swallowed, journal.at_risk = 0, self.intake.at_risk
+                    self._note(journal)
                 try:
                     if write(journal, batch, is_patient=self.outage.failures < PATIENCE_ROUNDS):
                         self._wants_tick = True  # a new error becomes a bug now, not when the leader looks
@@ -262,6 +263,17 @@ class Writer:
                     has_more = True
                 self._used_at = time.monotonic()
         self._close_rows(alias, self.intake.tidy())
+
+    def _note(self, journal: Journal) -> None:
+        """Have the next row of *journal* tell what this process has swallowed, and what is at risk."""
+        journal.failures += self.intake.swallowed
+        self.intake.swallowed, journal.at_risk = 0, self.intake.at_risk
+
+    def _beat(self, journal: Journal) -> None:
+        """Show other machines that this process lives, also when it has had no error: nothing is stored, now."""
+        self._note(journal)
+        with contextlib.suppress(StaleJournalError):
+            store.store([], journal=journal, position=journal.position)
 
     def _adapt(self, seconds: float, *, is_full: bool) -> None:
         """
@@ -301,11 +313,11 @@ class Writer:
         self._ticked_at, self._swept_at = now, time.time()
         if self.is_leader:
             self.intake.adopt()
+            self._beat(self.intake.current())
         self._used_at = now
         if sweep.run():
             self._swept_at = 0.0  # look again when the machine is busy, not when it is quiet
         machine.write_known(known.snapshot())
-        JournalRow.objects.beat([each.id for each in self.intake.journals if not each.is_adopted])
 
 
 def _be_polite(connection: Any) -> None:  # noqa: ANN401  stubs know no settings_dict
@@ -315,17 +327,16 @@ def _be_polite(connection: Any) -> None:  # noqa: ANN401  stubs know no settings
     With the host's AUTOCOMMIT off a transaction of ours would be a savepoint
     that nobody commits (FAULTS S02).
     """
-    if threading.current_thread().name == THREAD_NAME:
-        settings = connection.settings_dict
-        options = dict(settings["OPTIONS"])
-        if connection.vendor == "sqlite":
-            options["timeout"] = SQLITE_LOCK_SECONDS
-        elif connection.vendor in {"postgresql", "mysql"}:
-            options.setdefault("connect_timeout", CONNECT_SECONDS)
-        polite = {**settings, "AUTOCOMMIT": True, "OPTIONS": options}
-        if polite != settings:
-            connection.close()
-            connection.settings_dict = polite
+    settings = connection.settings_dict
+    options = dict(settings["OPTIONS"])
+    if connection.vendor == "sqlite":
+        options["timeout"] = SQLITE_LOCK_SECONDS
+    elif connection.vendor in {"postgresql", "mysql"}:
+        options.setdefault("connect_timeout", CONNECT_SECONDS)
+    polite = {**settings, "AUTOCOMMIT": True, "OPTIONS": options}
+    if polite != settings:
+        connection.close()
+        connection.settings_dict = polite
 
 
 def has_threads() -> bool:
