@@ -112,6 +112,13 @@ def test_text_client_gets_text(outbox):
     assert f"Reference: {outbox[0].reference}" in response.text
 
 
+def test_public_message_reaches_every_kind_of_client(outbox):
+    make_known(outbox, public_message="Pay by <phone>")
+    assert json.loads(get(HTTP_ACCEPT="application/json").content)["public_message"] == "Pay by <phone>"
+    assert "\n\nPay by <phone>\n\nReference: " in get(HTTP_ACCEPT="text/plain").text
+    assert "Pay by &lt;phone&gt;" in get(HTTP_HX_REQUEST="true").text
+
+
 def test_head_request_is_left_alone(outbox):
     """FAULTS P06."""
     assert Client(raise_request_exception=False).head("/crash/").content == b""

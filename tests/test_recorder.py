@@ -735,6 +735,36 @@ class TestWriter:
         assert_counted(1)
         assert health().is_healthy
 
+    def test_admins_get_the_mail_of_the_leader_only(self, writer_thread, settings, monkeypatch, swallowed):
+        settings.ADMINS = ADMINS
+        monkeypatch.setattr(outage, "MAIL_AFTER_SECONDS", 0.1)
+        leader = Machine()
+        assert leader.lead()
+
+        def away(items, **kwargs):
+            raise OperationalError("server closed the connection")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "store", away)
+            recorder.submit(make_event())
+            time.sleep(1)
+            assert (mail.outbox, writer_thread.is_leader) == ([], False)
+            leader.let_go()
+            deadline = time.monotonic() + 10
+            while not mail.outbox:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert recorder.flush(15)
+
+    def test_lock_that_is_held_for_a_moment_is_no_outage(self):
+        state = outage.Outage()
+        state.add(OperationalError("database is locked"), 1, is_leader=True)
+        assert state.seconds() == 0
+        state._since -= outage.LOCK_SECONDS
+        assert state.seconds() > outage.LOCK_SECONDS
+        state.end()
+        assert state.seconds() == 0
+
     @pytest.mark.parametrize(
         ("error", "is_one"),
         [

@@ -246,10 +246,10 @@ class TestWriter:
     def test_lock_of_somebody_is_asked_for_again_soon_and_a_server_that_is_away_later(self, swallowed):
         state = outage.Outage()
         for _ in range(30):
-            state.add(OperationalError("database is locked"), 0)
+            state.add(OperationalError("database is locked"), 0, is_leader=True)
         assert state.delay() <= outage.CONTENTION_SECONDS
         state.end()
-        state.add(OperationalError("server closed the connection"), 0)
+        state.add(OperationalError("server closed the connection"), 0, is_leader=True)
         assert outage.CONTENTION_SECONDS < state.delay() <= outage.MAX_BACK_OFF_SECONDS
 
     def test_mail_server_that_never_answers_stops_nothing(self, writer_thread, settings, monkeypatch, swallowed):

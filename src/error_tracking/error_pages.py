@@ -136,13 +136,14 @@ def _content(kind: str, form: str, state: known.PublicState | None, reference: s
     bug_id = state.bug_id if state is not None and conf.get_settings().SHOW_BUG_ID else ""
     message = state.public_message if state is not None else ""
     language = translation.get_language() or conf.host("LANGUAGE_CODE")
-    values = {"reference": reference, "bug_id": bug_id, "public_message": html.escape(message), "nonce": nonce}
+    values = {"reference": reference, "bug_id": bug_id, "public_message": message}
     try:
         if form == "json":
-            return _problem(kind, _words(kind, state is not None, language), reference, bug_id)
+            return _problem(kind, _words(kind, state is not None, language), values)
         if form == "text":
             words = _words(kind, state is not None, language).values()
-            return "\n\n".join((*words, f"Reference: {reference}") if reference else words) + "\n"
+            return "\n\n".join(filter(None, (*words, message, reference and f"Reference: {reference}"))) + "\n"
+        values |= {"public_message": html.escape(message), "nonce": nonce}
         shown = tuple([name for name, value in values.items() if value or name == "nonce"])
         parts = _rendered(kind, form, state is not None, shown, language)
     except Exception:  # the page always comes, also when a template of the project's own fails
@@ -170,11 +171,10 @@ def _rendered(kind: str, form: str, is_known: bool, shown: tuple[str, ...], lang
         return _MARKS.split(conf.rendered(name, context))
 
 
-def _problem(kind: str, words: dict[str, str], reference: str, bug_id: str) -> str:
+def _problem(kind: str, words: dict[str, str], extra: dict[str, str]) -> str:
     """Return problem details (RFC 9457)."""
     status = 403 if kind == "csrf" else int(kind)
     problem = {"type": "about:blank", "title": words["title"], "status": status, "detail": words["happened"]}
-    extra = {"reference": reference, "bug_id": bug_id}
     return json.dumps({**problem, **{name: value for name, value in extra.items() if value}})
 
 

@@ -27,6 +27,7 @@ logger = logging.getLogger("error_tracking")
 MAIL_AFTER_SECONDS = 60.0
 CONTENTION_TOLD = 50
 CONTENTION_SECONDS = 0.5
+LOCK_SECONDS = 5.0  # so long may a lock be held before it counts as an outage
 BACK_OFF_SECONDS = 0.1
 MAX_BACK_OFF_SECONDS = 30.0
 STANDSTILL_SECONDS = 60.0  # pruning and a slow gate take seconds
@@ -55,9 +56,10 @@ class Outage:
         return min(longest, doubled) * random.uniform(0.5, 1.0)  # noqa: S311  jitter, no secret
 
     def seconds(self) -> float:
-        """Return for how long nothing could be stored, 0 when that works."""
+        """Return for how long nothing could be stored, 0 when that works or somebody has a lock for a moment."""
         start = self._since or (self._begun_at if self._stands_still() else 0.0)
-        return time.monotonic() - start if start else 0.0
+        seconds = time.monotonic() - start if start else 0.0
+        return 0.0 if self._is_contention and seconds < LOCK_SECONDS else seconds
 
     @property
     def reason(self) -> str:
@@ -80,17 +82,17 @@ class Outage:
         """Note that everything could be stored."""
         if self._has_mailed:
             logger.warning("the database is back: seconds=%.0f", self.seconds())
-        self._reason, self._since, self._has_mailed = "", 0.0, False
+        self._reason, self._since, self._has_mailed, self._is_contention = "", 0.0, False, False
 
-    def add(self, error: Exception, pending: int) -> None:
-        """Note that a round has failed with *error* while *pending* events wait."""
+    def add(self, error: Exception, pending: int, *, is_leader: bool) -> None:
+        """Note that a round has failed with *error* while *pending* events wait; of a machine the leader tells."""
         self.failures += 1
         self._reason = f"{type(error).__name__}: {error}"[:300]
         self._since = self._since or time.monotonic()
         self._is_contention = is_contention(error)
         if self.failures == (CONTENTION_TOLD if self._is_contention else 1) or self.failures % 100 == 0:
             logger.error("events wait: pending=%d failures=%d", pending, self.failures, exc_info=error)
-        if self.seconds() >= MAIL_AFTER_SECONDS and not self._has_mailed:
+        if is_leader and not self._has_mailed and self.seconds() >= MAIL_AFTER_SECONDS:
             self._has_mailed = True
             if conf.host("ADMINS") and not conf.host("DEBUG"):
                 # A thread of its own: a mail server that never answers would stop the writer for ever.
@@ -101,7 +103,7 @@ class Outage:
 def _tell_admins(reason: str, pending: int) -> None:
     text = (
         f"Errors of this site have not been written to the database for {MAIL_AFTER_SECONDS:.0f} seconds.\n\n"
-        f"Server: {conf.get_settings().server_name}\nWaiting: {pending} events of one process\nReason: {reason}\n\n"
+        f"Server: {conf.get_settings().server_name}\nWaiting: {pending} events of this process\nReason: {reason}\n\n"
         "Nothing is lost while the process runs, or its journal is on a disk that lasts. There is no second mail."
     )
     try:

@@ -221,7 +221,8 @@ class Writer:
                     self._close_rows(alias, [each for each in self.intake.journals if not each.pending])
                 self.outage.failures = 0
             except Exception as error:  # noqa: BLE001  the guard of this thread: the next round tries again
-                self.outage.add(error, self.intake.pending)
+                self.is_leader = self.intake.machine.lead()
+                self.outage.add(error, self.intake.pending, is_leader=self.is_leader)
                 connection.close()
                 return False
             now = time.monotonic()
