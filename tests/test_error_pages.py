@@ -37,6 +37,7 @@ def make_known(outbox, path="/crash/", **state):
     ],
 )
 def test_bare_page_is_replaced(outbox, path, status, title):
+    """FAULTS P08."""
     response = get(path)
     assert response.status_code == status
     assert title in response.text

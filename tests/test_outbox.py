@@ -12,9 +12,10 @@ import threading
 import time
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
-from error_tracking import conf, filing, gate, report, runners, signals, tasks, trackers
+from error_tracking import conf, filing, gate, recorder, report, runners, signals, tasks, trackers
 from error_tracking.exceptions import TrackerError
 from error_tracking.filing import BugCreationService, retry_delay
 from error_tracking.models import ErrorGroup, Filing, KnownBug
@@ -259,7 +260,22 @@ class TestTaskAndRunners:
         monkeypatch.setattr(tasks, "publish", lambda pk: None)
         assert publisher.publish(bug.pk)
 
+    def test_an_eager_worker_files_outside_of_the_request(self, writer_thread, broker, monkeypatch):
+        """FAULTS T08: what Celery does at once must not be done, nor fail, in the request."""
+        threads = []
+
+        def eagerly(pk):
+            threads.append(threading.current_thread())
+            assert tasks.create_bug_task(pk)
+
+        monkeypatch.setattr(tasks, "publish", eagerly)
+        Client(raise_request_exception=False).get("/crash/")
+        assert recorder.flush(20)
+        assert [thread.name for thread in threads] == ["error_tracking.publisher"]
+        assert Filing.objects.get().state == "filed"
+
     def test_publishing_reaches_the_task_with_an_id_only(self, bug, monkeypatch):
+        """FAULTS T04: the outbox's row, which is committed, says what to do."""
         sent = []
         monkeypatch.setattr(tasks.create_bug_task, "apply_async", lambda **kwargs: sent.append(kwargs))
         tasks.publish(bug.pk)

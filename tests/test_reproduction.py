@@ -20,7 +20,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.test import Client
-from django.urls import get_resolver, path
+from django.urls import get_resolver, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 import error_tracking
@@ -208,9 +208,9 @@ def test_django_task_fails_as_the_bug_says_and_passes_with_the_fix(immediate, se
 class TestRequests:
     """What the zoo has no exhibit for: each is captured from a real request."""
 
-    def made(self, settings, view, send, title, route="thing/"):
+    def made(self, settings, view, send, title, route="thing/", kind=path):
         module = types.ModuleType("made_urls")
-        module.urlpatterns = [path(route, view)]
+        module.urlpatterns = [kind(route, view)]
         settings.ROOT_URLCONF = module
         send(Client(raise_request_exception=False, enforce_csrf_checks=True))
         return bug_of(title)
@@ -251,6 +251,17 @@ class TestRequests:
 
         made = self.made(settings, view, send, f"ValueError in {__name__}.{view.__qualname__}")
         assert "annabel" not in bug_file(made).replace('create_user("annabel-lee")', "")
+        self.prove(made, configure, monkeypatch)
+
+    def test_values_without_a_name_are_of_their_kind(self, immediate, settings, configure, monkeypatch):
+        def view(request, year, slug):
+            raise ValueError(slug)
+
+        title = f"ValueError in {__name__}.{view.__qualname__}"
+        made = self.made(
+            settings, view, lambda client: client.get("/old/1999/may/"), title, r"^old/(\d+)/(\w+)/$", re_path
+        )
+        assert "/old/2026/example/" in bug_file(made)
         self.prove(made, configure, monkeypatch)
 
     def test_htmx_is_told_of(self, immediate, settings, configure, monkeypatch):

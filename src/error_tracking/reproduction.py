@@ -40,10 +40,12 @@ def is_request(report: BugReport) -> bool:
 
 def path_of(report: BugReport) -> str:
     """Return the path that the request is sent to: the route with made-up values in it."""
+    unnamed = report.kwargs.get("arg")
+    shapes = iter(unnamed if isinstance(unnamed, list) else [unnamed])
 
     def value(match: re.Match[str]) -> str:
-        shape = report.kwargs.get(match[1]) or kind_of(match[1], HIDDEN[0])
-        return quote(str(made_up(shape)), safe="/@:")
+        shape = next(shapes, None) if match[1] == "arg" else report.kwargs.get(match[1])
+        return quote(str(made_up(shape or kind_of(match[1], HIDDEN[0]))), safe="/@:")
 
     return re.sub(r"\{(\w+)\}", value, clean_text(report.route, 1_000))
 

@@ -168,7 +168,9 @@ def _query(request: HttpRequest) -> dict[str, str]:
 
 def _kwargs(request: HttpRequest) -> Any:  # noqa: ANN401  JSON
     match = request.__dict__.get("resolver_match")
-    return conf.get_scrubber().tree(match.kwargs) if match is not None else None
+    if match is None:
+        return None
+    return conf.get_scrubber().tree({**match.kwargs, "arg": list(match.args)} if match.args else match.kwargs)
 
 
 def _body(request: HttpRequest) -> Any:  # noqa: ANN401  JSON
