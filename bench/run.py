@@ -177,7 +177,9 @@ def _counted(variant: str, environment: dict[str, str]) -> int:
     if variant == "sentry-sdk":
         return Sink.received
     code = {
-        "django-error-tracking": "from error_tracking.models import HourlyTotal; n = HourlyTotal.objects.total()",
+        "django-error-tracking": (
+            "from error_tracking.models import HourlyTotal as T; n = sum(T.objects.values_list('count', flat=True))"
+        ),
         "row per error": "n = site.row_model().objects.count()",
         "none": "n = 0",
     }[variant]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import logging
 import os
@@ -27,6 +28,7 @@ from error_tracking.exceptions import StaleJournalError
 from error_tracking.known import PublicState
 from error_tracking.models import ErrorGroup, ErrorLog, HourlyCount, HourlyTotal
 from error_tracking.models import Journal as JournalRow
+from error_tracking.models.base import moment_from
 from error_tracking.recorder import budget as budgets
 from error_tracking.recorder import drain, outage, store, writer
 from error_tracking.recorder import intake as intakes
@@ -35,6 +37,7 @@ from error_tracking.recorder import machine as machines
 from error_tracking.recorder.budget import Budget
 from error_tracking.recorder.journal import COUNT, EVENT, ForeignJournalError, Journal, MemoryStorage
 from error_tracking.recorder.machine import Machine
+from error_tracking.utils import hour_of
 from tests.factories import make_event
 from tests.test_pipeline import assert_counted, memory_journal
 
@@ -105,6 +108,45 @@ class TestFormat:
         del journal.storage._bytes[keep:]
         journal.storage.size = keep
         assert len(payloads(journal)) == (keep - journals._HEADER.size) // (journals._FRAME.size + 40)
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.integers(1_795_000_000_000, 1_795_005_000_000),
+                st.integers(1, Fold.MOST),
+                st.sampled_from(["", "a" * 16]),
+            )
+        )
+    )
+    def test_folds_that_are_alike_are_few_and_tell_the_same(self, told):
+        journal, event = memory_journal(), make_event()
+        folds = [
+            dataclasses.replace(fold_of(event, client=client), timestamp=moment / 1_000, count=count)
+            for moment, count, client in told
+        ]
+        for fold in folds:
+            journal.append(COUNT, fold.to_bytes())
+        batch = journal.read()
+        items, unreadable = drain._items(batch) if batch else ([], 0)
+
+        def sums(folds):
+            found = {}
+            for fold in folds:
+                key = fold.client, hour_of(moment_from(fold.timestamp))
+                count, first, last = found.get(key, (0, fold.timestamp, fold.timestamp))
+                found[key] = count + fold.count, min(first, fold.timestamp), max(last, fold.timestamp)
+            return found
+
+        assert sums(items) == sums(folds)
+        assert len(items) <= 2 * 7 * 2  # two a client and quarter of an hour
+        assert unreadable == 0
+
+    def test_what_is_no_fold_is_counted_as_lost(self, swallowed):
+        journal, whole = memory_journal(), fold_of(make_event()).to_bytes()
+        for payload in (b"short", whole, whole[:46] + b"\xff" + whole[47:47] + b"\xff" + whole[48:]):
+            journal.append(COUNT, payload)
+        items, unreadable = drain._items(journal.read())
+        assert (len(items), unreadable, len(swallowed)) == (1, 2, 2)
 
     def test_count_record_takes_64_bytes(self):
         event = make_event(client="a" * 16)

@@ -86,7 +86,7 @@ class Settings:
     @property
     def server_name(self) -> str:
         """Return what the environment variable ERROR_TRACKING_SERVER says, by default the host's name."""
-        return os.environ.get("ERROR_TRACKING_SERVER") or socket.gethostname()
+        return _server_found()
 
     @property
     def release(self) -> str:
@@ -102,6 +102,11 @@ RELEASE_VARIABLES = (
     "GIT_COMMIT",
     "CI_COMMIT_SHA",
 )
+
+
+@functools.lru_cache(maxsize=1)
+def _server_found() -> str:
+    return os.environ.get("ERROR_TRACKING_SERVER") or socket.gethostname()
 
 
 @functools.lru_cache(maxsize=1)
@@ -208,7 +213,7 @@ def _kind(expected: Any) -> tuple[Callable[[Any], bool], str]:  # noqa: ANN401  
 
 def _reset(*, setting: str, **_kwargs: object) -> None:
     if setting in {NAME, "DEBUG", "BASE_DIR", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME"}:
-        for cached in (get_settings, get_scrubber, _release_found, before_store):
+        for cached in (get_settings, get_scrubber, _server_found, _release_found, before_store):
             cached.cache_clear()
 
 

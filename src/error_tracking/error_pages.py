@@ -120,10 +120,13 @@ def _nonce(request: HttpRequest, response: HttpResponse) -> str:
     nonce = str(request.__dict__.get("_csp_nonce") or request.__dict__.get("csp_nonce") or "")
     if nonce:
         return re.sub(r"[^\w+/=-]", "", nonce)[:100]
-    parts = map(str.split, filter(str.strip, response.get(CSP, "").split(";")))
+    policy = response.get(CSP)
+    if not policy:
+        return ""
+    parts = map(str.split, filter(str.strip, policy.split(";")))
     sources = {name.lower(): values for name, *values in parts}
     name = next((name for name in ("style-src-elem", "style-src", "default-src") if name in sources), "")
-    if not name or "'unsafe-inline'" in sources[name] or "," in response[CSP]:
+    if not name or "'unsafe-inline'" in sources[name] or "," in policy:
         return ""
     nonce = secrets.token_urlsafe(16)
     allowed = [*(value for value in sources[name] if value != "'none'"), f"'nonce-{nonce}'"]

@@ -232,6 +232,19 @@ class Fold:
         return self.LAYOUT.pack(*ids, high, low, bytes.fromhex(self.client or "00"), flags, self.count)
 
     @classmethod
+    def peek(cls, data: bytes) -> tuple[int, bytes]:
+        """
+        Return the milliseconds in a fold's bytes, and what they share with those that differ in time and count only.
+
+        Raises:
+            ValueError: *data* is no fold.
+        """
+        if len(data) != cls.LAYOUT.size:
+            msg = f"not a fold: {len(data)} bytes"
+            raise ValueError(msg)
+        return int.from_bytes(data[34:38] + data[32:34], "little"), data[:32] + data[38:48]
+
+    @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """
         Return the fold that :meth:`to_bytes` wrote.

@@ -6,6 +6,7 @@ Knows which errors may pass by themselves; waits for none of them.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 
@@ -24,6 +25,7 @@ logger = logging.getLogger("error_tracking")
 
 YIELD_EVENTS = 10
 YIELD_COUNTS = 200
+ALIKE_MILLISECONDS = 15 * 60_000  # no hour of any time zone begins within a quarter of an hour
 # What a value makes of a statement: a poisoned event may fail in any converter on its way to a column.
 _UNFIT = (DatabaseError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 _CONTENTION = {"40001", "40P01", "55P03", "1205", "1213"}  # serialisation, deadlock, lock timeout
@@ -80,16 +82,37 @@ def _write_less(items: list[Event | Fold], journal: Journal, position: int, lost
 
 
 def _items(batch: Batch) -> tuple[list[Event | Fold], int]:
-    """Return the events and folds of *batch*, and how many of its records are neither."""
+    """
+    Return the events and folds of *batch*, and how many of its records are neither.
+
+    Folds that are alike are one, or two with the first and the last moment: in a
+    storm they are nearly all there is.
+    """
     items: list[Event | Fold] = []
+    folds: dict[tuple[bytes, int], list[tuple[int, bytes]]] = {}
+    unreadable = 0
     for sequence, kind, payload in batch.records:
         try:
-            items.append(records.from_bytes(payload) if kind == EVENT else Fold.from_bytes(payload))
+            if kind == EVENT:
+                items.append(records.from_bytes(payload))
+            else:
+                moment, alike = Fold.peek(payload)
+                folds.setdefault((alike, moment // ALIKE_MILLISECONDS), []).append((moment, payload))
         except (ValueError, KeyError, TypeError):
+            unreadable += 1
             logger.exception("an event could not be read")
         if sequence % (YIELD_EVENTS if kind == EVENT else YIELD_COUNTS) == 0:
             time.sleep(0)  # let a request go first: reading a batch in one go would keep the interpreter for 20 ms
-    return items, len(batch.records) - len(items)
+    for found in folds.values():
+        try:
+            first, last = Fold.from_bytes(min(found)[1]), Fold.from_bytes(max(found)[1])
+        except ValueError:
+            unreadable += len(found)
+            logger.exception("events that are counted only could not be read")
+            continue
+        others = sum(payload[-1] for _, payload in found) - first.count
+        items += [first, dataclasses.replace(last, count=others)] if others else [first]
+    return items, unreadable
 
 
 def _answers() -> bool:
