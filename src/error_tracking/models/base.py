@@ -20,7 +20,7 @@ from error_tracking import conf
 def moment_from(timestamp: float) -> dt.datetime:
     """Return *timestamp*, seconds since the epoch, as the host's databases keep time (USE_TZ or not)."""
     moment = dt.datetime.fromtimestamp(timestamp, tz=dt.UTC)
-    return moment if timezone.is_aware(timezone.now()) else timezone.make_naive(moment)
+    return moment if conf.host("USE_TZ") else timezone.make_naive(moment)
 
 
 def write_alias(model: type[models.Model]) -> str:
