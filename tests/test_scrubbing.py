@@ -135,6 +135,9 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdef123456"
         ("whsec_" + "a1B2" * 8, "a1B2"),
         ("npm_" + "a1B2" * 9, "a1B2"),
         ("pw=s3cr3t", "s3cr3t"),
+        ("SG." + "a1B2" * 5 + "." + "c3D4" * 10, "c3D4"),
+        ("POST https://hooks.slack.com/services/T0/B0/" + "abcd" * 6, "abcd"),
+        ("mysqldump --user shop --password s3cr3t shop", "s3cr3t"),
         ("duplicate key value\nDETAIL:  Key (api_token)=(s3cr3t) already exists.", "s3cr3t"),
         ("card 4111 1111 1111 1111 refused", "4111"),
         ("mail ada@example.com", "ada@example.com"),
@@ -150,6 +153,7 @@ def test_secret_value_is_filtered_wherever_it_stands(text, secret):
     "text",
     [
         "user 17 not found",
+        "unknown option --token-file, see --password --help",
         "order 4111111111111112 is late",
         "ratio 3:4 at 10:30",
         "basic arithmetic failed",

@@ -100,6 +100,16 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         ),
         FILTERED,
     ),
+    (
+        ("sg.", "hooks.slack.com"),
+        re.compile(r"\bSG\.[\w-]{16,40}\.[\w-]{20,80}|(?<=hooks\.slack\.com/)services/[\w/]{10,100}"),
+        FILTERED,
+    ),
+    (
+        ("--pass", "--token", "--secret", "--api"),
+        re.compile(r"(--(?:pass\w{0,10}|token|secret|api-?key))\s{1,3}[^\s-]\S{0,500}", re.IGNORECASE),
+        rf"\1 {FILTERED}",
+    ),
     (("@",), re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b"), "[email]"),
 )
 _HINTS = (
