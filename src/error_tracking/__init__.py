@@ -2,7 +2,8 @@
 django-error-tracking: production errors become tracked bugs by themselves.
 
 The functions for your own code are here; they import no model, so this package
-and they can be imported before Django is set up. Until then, and where the app is not installed, they do nothing.
+and they can be imported before Django is set up. Until then, and where the app is
+not installed, they do nothing.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def outline_of(exception: BaseException, route: str) -> Outline:
     What was found for the same lines of the same code is kept: in a storm it
     is most of what a repeated error costs. Not where the message counts.
     """
-    signature = stacktrace.signature_of(exception)
-    found = _outlines.get(signature) if signature else None
+    instructions = stacktrace.instructions_of(exception)
+    found = _outlines.get(instructions) if instructions else None
     if found is not None:
         return found[0]
     # By rules of its own, never the project's: to scrub more must not make new bugs of the old ones.
@@ -50,10 +50,10 @@ def outline_of(exception: BaseException, route: str) -> Outline:
         raised, frames=(), message=conf.get_scrubber().text(raised.message, stacktrace.MESSAGE_CHARS)
     )
     outline = bare, fingerprint_for_exception(raised, route, members), culprit
-    if signature and culprit:
+    if instructions and culprit:
         if len(_outlines) >= OUTLINES:
             _outlines.clear()
-        _outlines[signature] = outline, stacktrace.code_of(exception)
+        _outlines[instructions] = outline, stacktrace.code_of(exception)
     return outline
 
 

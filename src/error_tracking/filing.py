@@ -103,7 +103,7 @@ class BugCreationService:
         for name, tracker in self.able_trackers(rows).items():
             if rows.filter(tracker=name).claim(timezone.now()):
                 claimed = Filing.objects.select_related("bug").get(bug=known_bug_id, tracker=name)
-                done += self._is_allowed(claimed) and self._attempt(claimed, tracker)
+                done += self._takes_allowance(claimed) and self._attempt(claimed, tracker)
         return done
 
     def able_trackers(self, rows: FilingQuerySet) -> dict[str, Tracker]:
@@ -117,8 +117,8 @@ class BugCreationService:
                 able[name] = tracker
         return able
 
-    def _is_allowed(self, row: Filing) -> bool:
-        """Return whether the claimed *row* may be filed now; only who has claimed it takes of the allowance."""
+    def _takes_allowance(self, row: Filing) -> bool:
+        """Take one of the allowance for the claimed *row*; where there is none pause the row and return False."""
         is_begun = row.attempts > 1 or row.reference
         refused = None if is_begun else allowance.take(row.tracker, row.bug)
         if refused is None:

@@ -1,9 +1,10 @@
 """
 Which group becomes a bug: now, later or never, and why.
 
-A level-triggered sweep over the groups that have neither a bug nor a verdict;
-it never looks at single events. Noise stays stored, counted and shown with the
-reason it is held back. Many new groups with one cause become one incident.
+A sweep over the groups that have neither a bug nor a verdict; it never looks at
+single events. What is held back stays stored, counted and shown with the reason.
+Many new groups with one cause become one incident. What happens far more often
+than usual is told from here too.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ An exception reaches it three ways: ``process_exception`` (views),
 ``got_request_exception`` (everything that became a 500) and out of
 ``get_response`` (a 500 handler that failed). All three leave it on the request;
 the response decides what is captured. Must not change what Django's own tools
-see, nor touch a response below 400.
+see, nor touch a response below 400, but for watching its stream.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ class Pruner:
 
 
 class Schedule:
-    """When the leader prunes: every hour a few seconds at most, sooner where that was not enough."""
+    """When the leader prunes: every hour for a second, again in the next sweep where that was not enough."""
 
     EVERY_SECONDS = 3_600.0
     AT_ONCE_SECONDS = 1.0

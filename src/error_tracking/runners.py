@@ -3,7 +3,8 @@ How background work runs: on a thread (default), on Celery, or inline.
 
 The outbox says what is due; a runner only decides where it is done. What a
 broker was given and nobody did in two minutes is done on the thread. Trackers
-and brokers are talked to on threads of their own, never by the writer.
+and brokers are talked to on threads of their own, by the writer only with RUNNER
+inline.
 """
 
 from __future__ import annotations

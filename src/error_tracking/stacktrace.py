@@ -40,7 +40,7 @@ CONTEXT_LINES = 5
 LINE_CHARS = 200
 LOCALS_FRAMES = 3
 COMPARED_MEMBERS = 50
-SIGNATURE_NUMBERS = 128
+INSTRUCTION_NUMBERS = 128
 _RENDER = "render_annotated"
 
 # Python's own attributes, which a hostile subclass cannot shadow.
@@ -203,7 +203,7 @@ def is_integrity_error(exception: BaseException) -> bool:
     return "IntegrityError" in map(_NAME, bases_of(type(exception)))
 
 
-def signature_of(exception: BaseException) -> tuple[int, ...]:
+def instructions_of(exception: BaseException) -> tuple[int, ...]:
     """
     Return what two exceptions of the same instructions of the same code have in common, ``()`` where texts count.
 
@@ -219,14 +219,14 @@ def signature_of(exception: BaseException) -> tuple[int, ...]:
         numbers += (id(code), traceback.tb_lasti)
         if code.co_name == _RENDER and (place := _template_place(traceback.tb_frame)) is not None:
             numbers.append(hash(place))
-        if len(numbers) > SIGNATURE_NUMBERS:
+        if len(numbers) > INSTRUCTION_NUMBERS:
             return ()
         traceback = traceback.tb_next
     return tuple(numbers)
 
 
 def code_of(exception: BaseException) -> list[object]:
-    """Return the objects that a signature names."""
+    """Return the objects that :func:`instructions_of` names."""
     return [type(exception), *(frame.f_code for frame, _ in _walk(_TRACEBACK.__get__(exception)))]
 
 

@@ -24,7 +24,7 @@ except ImportError:  # Celery is an extra
 
 RETRY_SECONDS = 60
 MAX_RETRIES = 3
-#: One quick try: a broker that is away costs the writer's thread milliseconds, not a request anything.
+#: One quick try: a broker that is away costs a thread milliseconds, neither the writer nor a request anything.
 PUBLISH_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 

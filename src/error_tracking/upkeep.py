@@ -30,9 +30,9 @@ def run() -> None:
     bugs = KnownBug.objects.filter(environment=conf.get_settings().environment)
     bugs.wake()
     for bug in bugs.open().filter(occurrence_count__gte=F("next_milestone")).order_by("pk")[:AT_ONCE]:
-        following = next_milestone(bug.occurrence_count)
+        upcoming = next_milestone(bug.occurrence_count)
         row = KnownBug.all_objects.filter(pk=bug.pk, next_milestone=bug.next_milestone)
-        row.note(Activity.Verb.MILESTONE, text=f"{following // 10} occurrences", next_milestone=following)
+        row.note(Activity.Verb.MILESTONE, text=f"{upcoming // 10} occurrences", next_milestone=upcoming)
     _worsen()
     keep_digest()
 

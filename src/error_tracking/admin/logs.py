@@ -1,4 +1,4 @@
-"""Evidence in the admin: error logs, groups, and the dashboard over both."""
+"""What was stored and counted, in the admin: error logs, groups, and the dashboard over both."""
 
 from __future__ import annotations
 

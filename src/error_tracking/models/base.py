@@ -1,5 +1,5 @@
 """
-What several tables share: timestamps, the database they live in, when it is committed.
+What several tables share: how time is kept, the database they live in, when it is committed.
 
 Must not know any one noun.
 """

@@ -1,4 +1,4 @@
-"""``ErrorGroup``: all events with one fingerprint, counted exactly: the machine's notion."""
+"""``ErrorGroup``: all events with one fingerprint in one environment, counted exactly; what the gate decides on."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
 ``Filing``: the outbox. One row per bug and tracker says what is still to do.
 
-A worker claims a row for the time of a lease, as which ``next_attempt_at`` stands
-meanwhile; a row whose lease has run out is anybody's again. What was filed is due anew when the bug has news that its
-tracker was not told. Nothing here talks to a tracker.
+Whoever claims a row has it until ``next_attempt_at``, the end of the lease; then it
+is anybody's again. What was filed is due anew when the bug has news that its tracker
+was not told. Nothing here talks to a tracker.
 """
 
 from __future__ import annotations

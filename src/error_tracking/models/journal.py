@@ -55,7 +55,7 @@ class JournalQuerySet(models.QuerySet["Journal"]):
 
 
 class Journal(models.Model):
-    """One row per journal; ``position`` is the sequence number of the last stored event."""
+    """One row per journal; ``position`` is the sequence number of the last stored record."""
 
     id = models.UUIDField(primary_key=True)
     position = models.PositiveBigIntegerField(default=0)

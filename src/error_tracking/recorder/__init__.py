@@ -44,17 +44,17 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 10.0
 
-_is_let_go: contextvars.ContextVar[bool] = contextvars.ContextVar("error_tracking_is_let_go", default=False)
+_stores_nothing: contextvars.ContextVar[bool] = contextvars.ContextVar("error_tracking_stores_nothing", default=False)
 
 
 @contextlib.contextmanager
 def nothing_stored() -> Iterator[None]:
     """Have what is captured in the ``with`` block, in this context, stored nowhere and counted nowhere."""
-    token = _is_let_go.set(True)
+    token = _stores_nothing.set(True)
     try:
         yield
     finally:
-        _is_let_go.reset(token)
+        _stores_nothing.reset(token)
 
 
 def fold(head: dict[str, Any], now: float) -> str:
@@ -96,7 +96,7 @@ def submit(event: Event) -> None:
     connection is in a broken transaction; else it is queued for the writer.
     """
     is_immediate = conf.get_settings().RECORDER == "immediate"
-    if _is_let_go.get():
+    if _stores_nothing.get():
         return
     if not is_immediate and testing.is_test_environment():
         testing.deliver(event)
@@ -116,7 +116,7 @@ def count_failure() -> None:
 
 def _is_queued() -> bool:
     is_queued = conf.get_settings().RECORDER == "thread" and not testing.is_test_environment()
-    return is_queued and not _is_let_go.get()
+    return is_queued and not _stores_nothing.get()
 
 
 def _is_usable() -> bool:

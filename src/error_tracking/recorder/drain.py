@@ -1,5 +1,5 @@
 """
-A batch of a journal to the store, split until what the database cannot take is alone.
+A batch of a journal to the store: folds that are alike together, what the database cannot take alone.
 
 Knows which errors may pass by themselves; waits for none of them.
 """

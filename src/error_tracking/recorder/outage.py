@@ -1,5 +1,5 @@
 """
-For how long nothing could be stored, and who was told: the log, then once ADMINS, by mail.
+For how long nothing could be stored, and who was told: the log, then ADMINS, by one mail of each machine's leader.
 
 Touches no database, for that is what is away, and waits for no mail server.
 """

@@ -3,8 +3,8 @@ A batch of events to rows, in one transaction, counted exactly.
 
 The journal's position is moved by the first statement, on condition that it is
 where the batch starts: whoever comes second stores nothing. Locks are taken in
-the order journal, groups, hourly, bugs, logs, totals, and rows of one table in
-the order of their keys, so that two writers cannot deadlock.
+the order journal, groups, hours, bugs, logs, totals, clients, and rows of one table
+in the order of their keys, so that two writers cannot deadlock.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@ The writer: one daemon thread per process that takes journals to the database.
 
 Starts at the first request or event, and again after a fork. Nothing waits for
 it but ``flush()``. Database errors are logged, waited out with a growing delay
-and never reach the host. The leader of the machine also adopts and sweeps.
+and never reach the host. The leader of the machine also adopts, sweeps, and shows
+other machines that it lives.
 """
 
 from __future__ import annotations

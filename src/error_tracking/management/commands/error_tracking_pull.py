@@ -26,9 +26,9 @@ class Command(base.Command):
     """The command."""
 
     help = (
-        "Run in a checkout: writes the files of open bugs into PLANNING_DIR from their GitHub issues and marks those "
-        "whose issue is closed as resolved. Reads only issues labelled 'bug' by people with a say in the repository "
-        "and by apps. Needs no database and no right to write to GitHub. Exit status 1 when a bug was refused."
+        "Run in a checkout: writes files of open bugs into PLANNING_DIR from GitHub issues; marks those of closed ones "
+        "as resolved, or muted when not planned. Reads only issues labelled 'bug' by apps and people with a say in the "
+        "repository. Needs no database, nor a right to write to GitHub. Exit status 1 when one was refused."
     )
     requires_system_checks: Any = []
 
