@@ -157,6 +157,16 @@ def test_known_bug_replaces_the_site_s_own_500_page_and_keeps_its_headers(outbox
     assert response.cookies["kept"].value == "1"
 
 
+def test_problem_has_the_status_that_the_site_gave_it(outbox, settings):
+    class Busy(OwnHandler):
+        handler500 = staticmethod(lambda _: HttpResponse(status=503))
+
+    settings.ROOT_URLCONF = Busy
+    make_known(outbox)
+    response = get(HTTP_ACCEPT="application/json")
+    assert (response.status_code, json.loads(response.content)["status"]) == (503, 503)
+
+
 def test_bare_mode_leaves_the_site_s_own_page_also_for_a_known_bug(outbox, settings, configure):
     configure(ERROR_PAGES="bare")
     settings.ROOT_URLCONF = OwnHandler

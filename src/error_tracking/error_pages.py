@@ -88,10 +88,8 @@ def replace(request: HttpRequest, response: HttpResponseBase, event: Event | Non
     shows_known = state is not None and is_unhandled and setting is True
     if not shows_known and not is_bare(response, is_csrf=is_csrf):
         return
-    kind = "csrf" if is_csrf else _KINDS.get(response.status_code, "500" if response.status_code >= 500 else "400")  # noqa: PLR2004
     form = _form_for(request)
-    reference = event.reference if event is not None else ""
-    content = _content(kind, form, state, reference, _nonce(request, response))
+    content = _content(event, response.status_code, form, state, _nonce(request, response))
     for name in _STALE_HEADERS:  # one that is not there is no error
         del response[name]
     response.content = content.encode()
@@ -135,14 +133,17 @@ def _nonce(request: HttpRequest, response: HttpResponse) -> str:
     return nonce
 
 
-def _content(kind: str, form: str, state: known.PublicState | None, reference: str, nonce: str) -> str:
+def _content(event: Event | None, status: int, form: str, state: known.PublicState | None, nonce: str) -> str:
+    is_csrf = event is not None and event.error_type == CSRF
+    kind = "csrf" if is_csrf else _KINDS.get(status, "500" if status >= 500 else "400")  # noqa: PLR2004
+    reference = event.reference if event is not None else ""
     bug_id = state.bug_id if state is not None and conf.get_settings().SHOW_BUG_ID else ""
     message = state.public_message if state is not None else ""
     language = translation.get_language() or conf.host("LANGUAGE_CODE")
     values = {"reference": reference, "bug_id": bug_id, "public_message": message}
     try:
         if form == "json":
-            return _problem(kind, _words(kind, state is not None, language), values)
+            return _problem(status, _words(kind, state is not None, language), values)
         if form == "text":
             words = _words(kind, state is not None, language).values()
             return "\n\n".join(filter(None, (*words, message, reference and f"Reference: {reference}"))) + "\n"
@@ -174,9 +175,8 @@ def _rendered(kind: str, form: str, is_known: bool, shown: tuple[str, ...], lang
         return _MARKS.split(conf.rendered(name, context))
 
 
-def _problem(kind: str, words: dict[str, str], extra: dict[str, str]) -> str:
+def _problem(status: int, words: dict[str, str], extra: dict[str, str]) -> str:
     """Return problem details (RFC 9457)."""
-    status = 403 if kind == "csrf" else int(kind)
     problem = {"type": "about:blank", "title": words["title"], "status": status, "detail": words["happened"]}
     return json.dumps({**problem, **{name: value for name, value in extra.items() if value}})
 
