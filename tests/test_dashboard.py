@@ -102,6 +102,8 @@ def test_new_bugs_regressions_unfiled_and_held_back_are_listed(immediate):
     assert numbers.unfiled == [("failed", "markdown", "the folder is read-only", 1)]
     assert [group.title for group in numbers.held_back] == ["HTTP 404"]
     assert numbers.by_severity["high"] == numbers.open_bugs == 1
+    KnownBug.objects.mute()
+    assert dashboard.look("24h").open_bugs == dashboard.error_stats()["open_bugs"] == 0  # nobody means to mend it now
     assert json.dumps(numbers.as_json())
 
 

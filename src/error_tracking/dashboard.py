@@ -125,9 +125,10 @@ def look(period: str = DEFAULT_PERIOD, environment: str = "", *, now: dt.datetim
     for _, kind, seen in rows:
         by_kind[kind] += seen
     bugs = KnownBug.objects.filter(environment=environment)
-    by_severity = dict(bugs.open().values_list("severity").annotate(count=Count("pk")).order_by())
+    to_mend = bugs.open().exclude(status=KnownBug.Status.MUTED)
+    by_severity = dict(to_mend.values_list("severity").annotate(count=Count("pk")).order_by())
     new_bugs = bugs.filter(created__gte=since)
-    regressions = bugs.open().filter(regressed_at__gte=since)
+    regressions = to_mend.filter(regressed_at__gte=since)
     return Dashboard(
         period=period,
         environment=environment,
@@ -160,7 +161,7 @@ def error_stats(environment: str = "") -> dict[str, Any]:
         "last_24_hours": sum(by_kind.values()),
         "by_kind": by_kind,
         "last_7_days": totals.filter(hour__gt=now - PERIODS["7d"]).aggregate(seen=Sum("count", default=0))["seen"],
-        "open_bugs": KnownBug.objects.filter(environment=environment).open().count(),
+        "open_bugs": KnownBug.objects.filter(environment=environment, status__in=("open", "in_progress")).count(),
     }
 
 
