@@ -50,8 +50,8 @@ _WORD_PARTS = (
 )
 _ESCAPES = re.compile(r"\\{3,}")
 # What may stand between a name and its value, also where it is URL-encoded (twice), in HTML, in bytes or in
-# PostgreSQL's "Key (token)=(value)".
-_QUOTE = r"(?:[\\'\"\]]|\)(?==\()|%(?:25){0,2}(?:22|27|5D)|&(?:quot|#39|#x27|#34);)"
+# PostgreSQL's "Key (token)=(value)", where the name may be one of several, or in an expression.
+_QUOTE = r"(?:[\\'\"\]]|(?:[,:)][^=\n]{0,100})?\)(?==\()|%(?:25){0,2}(?:22|27|5D)|&(?:quot|#39|#x27|#34);)"
 _PAIR = re.compile(
     rf"[\w-]{{1,60}}(?:{_QUOTE}{{0,8}}\s{{0,3}}(?:[=:]{{1,3}}>?|%(?:25){{0,2}}3[AD])\s{{0,3}}|>)(?!\s)", re.IGNORECASE
 )
