@@ -70,7 +70,7 @@ _PAIR_VALUE = re.compile(
 
 _TOKENS = (
     *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox"),
-    *("akia", "asia", "aiza", "sk-", "k_live_", "k_test_", "glpat-", "whsec_", "npm_"),
+    *("akia", "asia", "aiza", "sk-", "k_live_", "k_test_", "glpat-", "whsec_", "npm_", "sg."),
 )
 # Each pattern stands behind cheap literals: without one of them in the text it is not tried.
 _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
@@ -96,15 +96,12 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         _TOKENS,
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abprs]-[\w-]{10,250}|"
-            r"[srp]k_(?:live|test)_\w{10,250}|(?:sk|glpat)-[\w-]{20,250}|whsec_\w{20,250}|npm_\w{30,250}|AIza[\w-]{30,60})"
+            r"[srp]k_(?:live|test)_\w{10,250}|(?:sk|glpat)-[\w-]{20,250}|whsec_\w{20,250}|npm_\w{30,250}|"
+            r"AIza[\w-]{30,60}|SG\.[\w-]{16,40}\.[\w-]{20,80})"
         ),
         FILTERED,
     ),
-    (
-        ("sg.", "hooks.slack.com"),
-        re.compile(r"\bSG\.[\w-]{16,40}\.[\w-]{20,80}|(?<=hooks\.slack\.com/)services/[\w/]{10,100}"),
-        FILTERED,
-    ),
+    (("hooks.slack.com",), re.compile(r"(?<=hooks\.slack\.com/)services/[\w/]{10,100}"), FILTERED),
     (
         ("--pass", "--token", "--secret", "--api"),
         re.compile(r"(--(?:pass\w{0,10}|token|secret|api-?key))\s{1,3}[^\s-]\S{0,500}", re.IGNORECASE),
