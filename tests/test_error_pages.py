@@ -9,6 +9,7 @@ import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
 from django.urls import path
+from django.utils.functional import SimpleLazyObject, empty
 
 from error_tracking import error_pages, known
 from tests import urls
@@ -223,9 +224,25 @@ def test_nonce_already_given_out_is_on_the_page():
     assert b'nonce="abc123=="' in response.content
 
 
+def test_nonce_that_a_middleware_around_ours_makes_when_asked_is_asked_for():
+    class LazyNonce(SimpleLazyObject):
+        """As Django 6 has it: false until it is made, for the policy is written without it then."""
+
+        def __bool__(self):
+            return self._wrapped is not empty
+
+    request = RequestFactory().get("/", HTTP_ACCEPT=HTML)
+    request._csp_nonce = LazyNonce(lambda: "made-now")
+    response = error_pages.bare_response()
+    error_pages.replace(request, response, None, is_unhandled=True)
+    assert b'<style nonce="made-now">' in response.content
+    assert request._csp_nonce
+
+
 @pytest.mark.parametrize(
     ("policy", "after"),
     [
+        ("script-src 'none'; style-src 'self'; script-src *; style-src *", "script-src 'none'; style-src 'self' {}"),
         ("default-src 'none'; img-src 'self'", "default-src 'none'; img-src 'self'; style-src {}"),
         ("script-src; Style-Src 'self' https:;", "script-src; style-src 'self' https: {}"),
         ("style-src 'self'; style-src-elem 'none'", "style-src 'self'; style-src-elem {}"),

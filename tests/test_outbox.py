@@ -55,6 +55,9 @@ class TestFiling:
         row.refresh_from_db()
         assert (row.state, row.attempts) == ("filed", 0)
 
+    def test_service_without_a_tracker_files_nowhere(self, bug, row):
+        assert BugCreationService(trackers_by_name={}).able_trackers(Filing.objects.all()) == {}
+
     def test_row_is_claimed_by_one(self, row):
         rows = Filing.objects.filter(pk=row.pk)
         assert rows.claim(timezone.now())

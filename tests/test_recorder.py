@@ -798,6 +798,26 @@ class TestWriter:
                 time.sleep(0.05)
         assert recorder.flush(15)
 
+    def test_leader_with_no_error_of_its_own_tells_of_an_outage_too(
+        self, writer_thread, settings, monkeypatch, swallowed
+    ):
+        settings.ADMINS = ADMINS
+        monkeypatch.setattr(outage, "MAIL_AFTER_SECONDS", 0.5)
+
+        def away(items, **kwargs):
+            raise OperationalError("server closed the connection")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "store", away)
+            writer_thread.start()
+            deadline = time.monotonic() + 10
+            while not mail.outbox:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert recorder.flush(15)
+        assert len(mail.outbox) == 1
+        assert health().is_healthy
+
     def test_lock_that_is_held_for_a_moment_is_no_outage(self):
         state = outage.Outage()
         state.add(OperationalError("database is locked"), 1, is_leader=True)

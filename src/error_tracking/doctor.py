@@ -198,7 +198,7 @@ class Doctor:
         folder, checkout = files.directory, checkout_of(files.directory)
         if checkout is not None:
             return OK, f"written to {folder}, in the checkout {checkout}", ""
-        advice = "Set PLANNING_DIR, or GITHUB_REPO: error_tracking_pull then writes them in a checkout, from the issues."
+        advice = "Set PLANNING_DIR, or GITHUB_REPO: error_tracking_pull then writes them in a checkout from issues."
         return WARN, f"bug files are in {folder}, on this machine only: that is no git checkout", advice
 
     @staticmethod

@@ -115,14 +115,12 @@ def _nonce(request: HttpRequest, response: HttpResponse) -> str:
 
     The site's own middleware has written that policy for the page which ours replaces; it stays as strict as it is.
     """
-    nonce = str(request.__dict__.get("_csp_nonce") or request.__dict__.get("csp_nonce") or "")
-    if nonce:
-        return re.sub(r"[^\w+/=-]", "", nonce)[:100]
-    policy = response.get(CSP)
-    if not policy:
-        return ""
-    parts = map(str.split, filter(str.strip, policy.split(";")))
-    sources = {name.lower(): values for name, *values in parts}
+    given = request.__dict__.get("_csp_nonce", request.__dict__.get("csp_nonce", ""))
+    policy = response.get(CSP, "")
+    if given or (given is not None and not policy):  # a lazy one is made now, for a policy still to be written
+        return re.sub(r"[^\w+/=-]", "", str(given))[:100]
+    parts = [part.split() for part in policy.split(";") if part.strip()]
+    sources = {name.lower(): values for name, *values in [*parts, *reversed(parts)]}  # of two the first counts
     name = next((name for name in ("style-src-elem", "style-src", "default-src") if name in sources), "")
     if not name or "'unsafe-inline'" in sources[name] or "," in policy:
         return ""

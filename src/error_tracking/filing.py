@@ -109,7 +109,7 @@ class BugCreationService:
     def able_trackers(self, rows: FilingQuerySet) -> dict[str, Tracker]:
         """Return the trackers that this process can serve; the due *rows* of the others say why it cannot."""
         able = {}
-        for name, tracker in (self._trackers or trackers.configured()).items():
+        for name, tracker in (trackers.configured() if self._trackers is None else self._trackers).items():
             if why_not := tracker.why_not():
                 rows.filter(tracker=name).say_why(why_not, timezone.now())
                 trackers.tell_once(f"cannot file with {name}: {why_not}")

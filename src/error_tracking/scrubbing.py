@@ -50,8 +50,8 @@ _WORD_PARTS = (
 )
 _ESCAPES = re.compile(r"\\{3,}")
 # What may stand between a name and its value, also where it is URL-encoded (twice), in HTML, in bytes or in
-# PostgreSQL's "Key (token)=(value)".
-_QUOTE = r"(?:[\\'\"\]]|\)(?==\()|%(?:25){0,2}(?:22|27|5D)|&(?:quot|#39|#x27|#34);)"
+# PostgreSQL's "Key (token)=(value)", where the name may be one of several, or in an expression.
+_QUOTE = r"(?:[\\'\"\]]|(?:[,:)][^=\n]{0,100})?\)(?==\()|%(?:25){0,2}(?:22|27|5D)|&(?:quot|#39|#x27|#34);)"
 _PAIR = re.compile(
     rf"[\w-]{{1,60}}(?:{_QUOTE}{{0,8}}\s{{0,3}}(?:[=:]{{1,3}}>?|%(?:25){{0,2}}3[AD])\s{{0,3}}|>)(?!\s)", re.IGNORECASE
 )
@@ -70,7 +70,7 @@ _PAIR_VALUE = re.compile(
 
 _TOKENS = (
     *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox"),
-    *("akia", "asia", "aiza", "sk-", "k_live_", "k_test_", "glpat-", "whsec_", "npm_"),
+    *("akia", "asia", "aiza", "sk-", "k_live_", "k_test_", "glpat-", "whsec_", "npm_", "sg."),
 )
 # Each pattern stands behind cheap literals: without one of them in the text it is not tried.
 _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
@@ -96,15 +96,12 @@ _VALUE_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         _TOKENS,
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abprs]-[\w-]{10,250}|"
-            r"[srp]k_(?:live|test)_\w{10,250}|(?:sk|glpat)-[\w-]{20,250}|whsec_\w{20,250}|npm_\w{30,250}|AIza[\w-]{30,60})"
+            r"[srp]k_(?:live|test)_\w{10,250}|(?:sk|glpat)-[\w-]{20,250}|whsec_\w{20,250}|npm_\w{30,250}|"
+            r"AIza[\w-]{30,60}|SG\.[\w-]{16,40}\.[\w-]{20,80})"
         ),
         FILTERED,
     ),
-    (
-        ("sg.", "hooks.slack.com"),
-        re.compile(r"\bSG\.[\w-]{16,40}\.[\w-]{20,80}|(?<=hooks\.slack\.com/)services/[\w/]{10,100}"),
-        FILTERED,
-    ),
+    (("hooks.slack.com",), re.compile(r"(?<=hooks\.slack\.com/)services/[\w/]{10,100}"), FILTERED),
     (
         ("--pass", "--token", "--secret", "--api"),
         re.compile(r"(--(?:pass\w{0,10}|token|secret|api-?key))\s{1,3}[^\s-]\S{0,500}", re.IGNORECASE),

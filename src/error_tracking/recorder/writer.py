@@ -212,6 +212,8 @@ class Writer:
                 connection.close_if_unusable_or_obsolete()
                 self.intake.settle(is_last=is_stopping)
                 self._drain(is_stopping=is_stopping)
+                if self.outage.failures and not is_stopping:
+                    self._beat(self.intake.current())  # nothing may have waited: only a write tells that it is over
                 self.outage.end()
                 if not is_stopping and (is_flush or self._wants_tick or self._until_tick() == 0.0):
                     is_forced, self._wants_tick = is_flush or self._wants_tick, False
