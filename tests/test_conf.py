@@ -99,11 +99,11 @@ def test_unknown_key_has_a_suggestion(configure):
 @pytest.mark.parametrize(
     "path", ["no.such", "tests.urls.no_such", "KeyError", "not a path", "builtins.KeyError.args.x"]
 )
-@pytest.mark.parametrize("name", ["BEFORE_STORE", "IGNORE_EXCEPTIONS"])
-def test_a_path_that_leads_nowhere_is_told(configure, name, path):
+@pytest.mark.parametrize(("name", "number"), [("BEFORE_STORE", "E005"), ("IGNORE_EXCEPTIONS", "W008")])
+def test_a_path_that_leads_nowhere_is_told(configure, name, number, path):
     configure(**{name: path if name == "BEFORE_STORE" else ["builtins.ValueError", path]})
     [message] = run_checks(tags=["error_tracking"])
-    assert message.id == "error_tracking.E005"
+    assert message.id == f"error_tracking.{number}"
     assert repr(path) in message.msg
 
 

@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "error_tracking"
 MODULES = [path for path in SOURCE.rglob("*.py") if path.parent.name != "migrations"]
 MODULE_LINES = 400
-CODE_LINES = 8_807  # what the parts named so far take, over the 6,000 that were meant: this goes down only
+CODE_LINES = 8_802  # what the parts named so far take, over the 6,000 that were meant: this goes down only
 
 
 def lines_of_code(path):

@@ -139,6 +139,21 @@ class TestPoison:
         self.stored(monkeypatch, lambda item: isinstance(item, Event) and item.url, error)
         assert_counted(4)
 
+    def test_payload_that_cannot_be_read_either_is_counted_all_the_same(self, monkeypatch):
+        head, _, *rest = make_event(url="x").to_bytes().split(b"\n")
+        journal, original = memory_journal(), store.store
+
+        def picky(items, **kwargs):
+            if any(isinstance(item, Event) for item in items):
+                raise DataError("cannot take it")
+            return original(items, **kwargs)
+
+        monkeypatch.setattr(store, "store", picky)
+        journal.append(EVENT, b"\n".join([head, b"[1]", *rest]))
+        drain.write(journal, journal.read())
+        assert (journal.pending, JournalRow.objects.get().lost) == (0, 0)
+        assert_counted(1)
+
     def test_user_that_no_column_can_hold_costs_its_payload_only(self):
         journal = memory_journal()
         for number in range(3):

@@ -37,7 +37,7 @@ def check_settings(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: AN
 
 
 def check_paths(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN401
-    """Report a dotted path that leads nowhere, or to no tracker (E005), and a WEBHOOK_URL that is not safe (E006)."""
+    """Report a path that leads nowhere (E005, W008), or to no tracker (E005), and a WEBHOOK_URL not safe (E006)."""
     settings = conf.get_settings()
     given = {"TRACKERS": settings.TRACKERS, "IGNORE_EXCEPTIONS": settings.IGNORE_EXCEPTIONS}
     given["BEFORE_STORE"] = [settings.BEFORE_STORE] if isinstance(settings.BEFORE_STORE, str) else []
@@ -50,7 +50,11 @@ def check_paths(**_kwargs: Any) -> Iterator[checks.CheckMessage]:  # noqa: ANN40
             problem = f"nothing is at {path!r}: {error}"
         if problem:
             hint = "Write the whole path: 'builtins.KeyError', or that of a Tracker with a name and without arguments."
-            yield checks.Error(f"{key}: {problem}.", hint=hint, id="error_tracking.E005")
+            # What cannot be raised here needs no ignoring: settings are shared by sites with other packages.
+            if key == "IGNORE_EXCEPTIONS":
+                yield checks.Warning(f"{key}: {problem}.", hint=hint, id="error_tracking.W008")
+            else:
+                yield checks.Error(f"{key}: {problem}.", hint=hint, id="error_tracking.E005")
     if settings.WEBHOOK_URL and (why_not := why_not_safe(settings.WEBHOOK_URL, "WEBHOOK_URL")):
         hint = "Plain http is for this machine only."
         yield checks.Error(f"{why_not}.", hint=hint, id="error_tracking.E006")

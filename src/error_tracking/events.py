@@ -240,8 +240,7 @@ class Fold:
             ValueError: *data* is no fold.
         """
         if len(data) != cls.LAYOUT.size:
-            msg = f"not a fold: {len(data)} bytes"
-            raise ValueError(msg)
+            raise ValueError(f"not a fold: {len(data)} bytes")
         return int.from_bytes(data[34:38] + data[32:34], "little"), data[:32] + data[38:48]
 
     @classmethod
@@ -265,8 +264,7 @@ class Fold:
                 count=count,
             )
         except (struct.error, IndexError) as error:
-            msg = f"not a fold: {error}"
-            raise ValueError(msg) from error
+            raise ValueError(f"not a fold: {error}") from error
 
 
 def _fields(value: ExceptionInfo | Frame) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import operator
 import time
 
 from django.db import DatabaseError, InterfaceError
@@ -68,17 +69,15 @@ def write(journal: Journal, batch: Batch, *, is_patient: bool = True) -> bool:
 
 def _write_less(items: list[Event | Fold], journal: Journal, position: int, lost: int) -> bool:
     """Store what the database takes of the only item: an event bare, then what is counted of it, then nothing."""
-    attempts: list[list[Event | Fold]] = [[]]
-    for item in items:
-        if isinstance(item, Event):
-            attempts[:0] = [item.bare()], [Fold.of(item)]
-    for less in attempts:
+    events = [item for item in items if isinstance(item, Event)]
+    for reduce in (operator.methodcaller("bare"), Fold.of) if events else ():
         try:
-            return storage.store(less, journal=journal, position=position, lost=lost + len(items) - len(less))
+            less = [reduce(event) for event in events]
+            return storage.store(less, journal=journal, position=position, lost=lost)
         except _UNFIT as error:
-            if not less or is_contention(error) or (is_passing(error) and not _answers()):
+            if is_contention(error) or (is_passing(error) and not _answers()):
                 raise
-    return False
+    return storage.store([], journal=journal, position=position, lost=lost + len(items))
 
 
 def _items(batch: Batch) -> tuple[list[Event | Fold], int]:

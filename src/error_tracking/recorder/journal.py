@@ -313,8 +313,7 @@ class Journal:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-                msg = "not a regular file of this user"
-                raise ForeignJournalError(msg)
+                raise ForeignJournalError("not a regular file of this user")
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 storage = FileStorage(descriptor, path)
@@ -340,8 +339,7 @@ def frame(kind: int, sequence: int, payload: bytes) -> bytes:
 
 def _key_in(data: bytes, identity: str) -> uuid.UUID:
     if len(data) < _HEADER.size:
-        msg = "no header"
-        raise ForeignJournalError(msg)
+        raise ForeignJournalError("no header")
     magic, version, stored, key, crc = _HEADER.unpack(data)
     if magic != MAGIC or crc != zlib.crc32(data[:-4]):
         msg = "not a journal"

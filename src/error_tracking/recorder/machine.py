@@ -68,8 +68,7 @@ def _private(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != user():
-        msg = f"{folder} is not a directory of this user"
-        raise PermissionError(msg)
+        raise PermissionError(f"{folder} is not a directory of this user")
     if status.st_mode & 0o077:
         folder.chmod(0o700)
     return folder

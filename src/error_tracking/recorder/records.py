@@ -56,8 +56,7 @@ def from_bytes(data: bytes) -> PackedEvent:
         values["stacktrace"], values["request_data"], values["request_context"] = payload
         return PackedEvent(**values)
     except (TypeError, AttributeError) as error:
-        msg = f"not an event: {error}"
-        raise ValueError(msg) from error
+        raise ValueError(f"not an event: {error}") from error
 
 
 def packed(event: Event) -> PackedEvent:

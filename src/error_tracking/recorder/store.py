@@ -97,8 +97,7 @@ def _move_journal(alias: str, journal: JournalFile, position: int, lost: int) ->
     if stored is not None:
         # Also what follows a COMMIT whose answer was lost: the batch is already there.
         journal.move_to(stored)
-        msg = f"journal {journal.id} stands at {stored}"
-        raise StaleJournalError(msg)
+        raise StaleJournalError(f"journal {journal.id} stands at {stored}")
 
 
 @dataclasses.dataclass(slots=True)
