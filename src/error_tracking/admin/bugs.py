@@ -75,7 +75,7 @@ class KnownBugAdmin(PageAdmin):
     """Bugs; deleting one marks it, so that it is not filed again."""
 
     list_display = (
-        *("bug_id", "title", "severity", "status", "occurrence_count", "last_occurrence", "came_back", "issue"),
+        *("bug_id", "title", "severity", "status", "occurrence_count", "last_occurrence", "issue", "came_back"),
         *("environment", short_fingerprint),
     )
     list_filter = ("status", "severity", ("filings__state", FilingFilter), "environment", DeletedFilter)
