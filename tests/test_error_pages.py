@@ -265,6 +265,16 @@ def test_policy_that_allows_the_style_or_is_not_one_stays(policy):
     assert '<style nonce="">' in response.text
 
 
+@pytest.mark.parametrize(
+    "headers", [{"HTTP_ACCEPT": "application/json"}, {"HTTP_ACCEPT": "text/plain"}, {"HTTP_HX_REQUEST": "true"}]
+)
+def test_policy_of_an_answer_without_a_style_stays(headers):
+    response = error_pages.bare_response()
+    response["Content-Security-Policy"] = "default-src 'none'"
+    error_pages.replace(RequestFactory().get("/", **headers), response, None, is_unhandled=True)
+    assert response["Content-Security-Policy"] == "default-src 'none'"
+
+
 def test_broken_template_gives_the_fallback(outbox, settings, tmp_path, swallowed):
     """FAULTS P01: the page always comes."""
     folder = tmp_path / "templates" / "error_tracking"

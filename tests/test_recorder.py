@@ -61,6 +61,13 @@ def payloads(journal, **limits):
     return [payload for _, _, payload in batch.records] if batch else []
 
 
+def wait_until(is_so):
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def left_by_a_dead_process(folder, *records, identity=IDENTITY):
     """Return the file of a journal with *records* whose owner is gone."""
     journal = Journal.create(folder, identity)
@@ -740,10 +747,7 @@ class TestWriter:
         assert leader.lead()
         leader.write_known({"c" * 32: PublicState("B-009", "open")})
         writer_thread.start()
-        deadline = time.monotonic() + 10
-        while known.lookup("c" * 32) is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: known.lookup("c" * 32) is not None)
         assert not writer_thread.is_leader
         leader.let_go()
 
@@ -763,10 +767,7 @@ class TestWriter:
 
         monkeypatch.setattr(store, "store", away)
         recorder.submit(make_event())
-        deadline = time.monotonic() + 10
-        while not mail.outbox:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: mail.outbox)
         state = health()
         assert "Nothing could be stored" in state.problems[0]
         assert not state.is_healthy
@@ -792,10 +793,7 @@ class TestWriter:
             time.sleep(1)
             assert (mail.outbox, writer_thread.is_leader) == ([], False)
             leader.let_go()
-            deadline = time.monotonic() + 10
-            while not mail.outbox:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: mail.outbox)
         assert recorder.flush(15)
 
     def test_leader_with_no_error_of_its_own_tells_of_an_outage_too(
@@ -810,10 +808,7 @@ class TestWriter:
         with monkeypatch.context() as patch:
             patch.setattr(store, "store", away)
             writer_thread.start()
-            deadline = time.monotonic() + 10
-            while not mail.outbox:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: mail.outbox)
         assert recorder.flush(15)
         assert len(mail.outbox) == 1
         assert health().is_healthy

@@ -89,10 +89,10 @@ def replace(request: HttpRequest, response: HttpResponseBase, event: Event | Non
     if not shows_known and not is_bare(response, is_csrf=is_csrf):
         return
     form = _form_for(request)
-    content = _content(event, response.status_code, form, state, _nonce(request, response))
+    nonce = _nonce(request, response) if form == "html" else ""  # a fragment is under the policy of its page
     for name in _STALE_HEADERS:  # one that is not there is no error
         del response[name]
-    response.content = content.encode()
+    response.content = _content(event, response.status_code, form, state, nonce).encode()
     response["Content-Type"] = _CONTENT_TYPES.get(form, "text/html; charset=utf-8")
     response["Cache-Control"] = "no-store"
 
