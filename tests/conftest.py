@@ -141,7 +141,7 @@ def bug(db):
         method="POST",
         ip_address="192.0.2.0",
         url="https://x.example/pay/77/?q=1",
-        user_label="ada",
+        user_label="annabel",
     )
     store.store([event])
     return gate.open_bug(ErrorGroup.objects.get())[0]

@@ -123,7 +123,7 @@ class TestWhitelist:
     def test_only_the_whitelist_leaves(self, bug):
         """FAULTS X17."""
         text = bug_file(report.report_for(bug)) + issue_body(report.report_for(bug))
-        for private in ("secret message", "192.0.2.0", "/pay/77/", "ada", "x.example", "q=1"):
+        for private in ("secret message", "192.0.2.0", "/pay/77/", "annabel", "x.example", "q=1"):
             assert private not in text.replace('raise ValueError(\\"secret message\\")', "").replace(
                 'raise ValueError("secret message")', ""
             )
@@ -131,7 +131,7 @@ class TestWhitelist:
             assert public in text
 
     @pytest.mark.parametrize(
-        ("name", "private"), [("message", "secret message"), ("user", "ada"), ("request", "x.example")]
+        ("name", "private"), [("message", "secret message"), ("user", "annabel"), ("request", "x.example")]
     )
     def test_more_leaves_where_publish_says_so(self, bug, configure, name, private):
         """FAULTS X17."""
