@@ -1,52 +1,46 @@
 """
 How well errors are grouped, on the pairs of real tracebacks of ``tests/grouping``.
 
-Prints JSON: precision and recall of our rules, of type and message, and of type
-and innermost frame.
+Prints JSON: precision and recall of our rules, of type and message, of type and
+innermost frame, with the normalised URL and without, and of type, route and status.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 import warnings
-
-RULES = {
-    "ours": "django-error-tracking",
-    "type_and_message": "type and message",
-    "type_and_innermost_frame": "type and innermost frame",
-}
 
 
 def main() -> int:
     """Run the corpus and print the numbers."""
-    import django  # noqa: PLC0415  settings first
-    from django.conf import settings  # noqa: PLC0415
+    import django
 
     warnings.simplefilter("ignore")
-    settings.configure(
-        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        ROOT_URLCONF="bench.grouping",
-    )
+    logging.disable(logging.NOTSET)
+    logging.getLogger("django").setLevel(logging.CRITICAL)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
-    from django.core.management import call_command  # noqa: PLC0415
+    from django.core.management import call_command
 
-    from tests.grouping import corpus  # noqa: PLC0415
+    from error_tracking.recorder import nothing_stored
+    from tests.grouping import corpus
 
     call_command("migrate", verbosity=0)
-    pairs = corpus.pairs_of(corpus.cases())
+    with nothing_stored():
+        pairs = corpus.pairs_of(corpus.cases())
     found = {
-        name: dict(zip(("precision", "recall"), corpus.quality(pairs, rule), strict=True))
-        for rule, name in RULES.items()
+        name: dict(
+            zip(("precision", "recall"), corpus.quality(pairs, rule), strict=True)
+        )
+        for rule, name in corpus.RULES.items()
     }
     same = sum(pair.is_same for pair in pairs)
     print(json.dumps({"pairs": len(pairs), "same": same, "rules": found}))
     return 0
 
-
-urlpatterns: list[object] = []
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 KIND = os.environ.get("BENCH_DATABASE", "sqlite")
 VARIANT = os.environ.get("BENCH_VARIANT", "none")
@@ -39,16 +43,41 @@ _DATABASES: dict[str, dict[str, Any]] = {
     },
 }
 OURS = "error_tracking.middleware.ErrorCaptureMiddleware"
-MIDDLEWARE = {"row per error": ["bench.site.RowMiddleware"], "django-error-tracking": [OURS]}
+MIDDLEWARE = {
+    "row per error": ["bench.site.RowMiddleware"],
+    "django-error-tracking": [OURS],
+}
+APPS = {
+    "django-error-tracking": ["error_tracking"],
+    "django-admin-errors": ["django.contrib.admin", "admin_errors"],
+}
+# As its README says: the app is all that is needed, it logs what Django logs. What of
+# the code is the project's it takes from BASE_DIR, which is another folder here.
+ADMIN_ERRORS = {"IN_APP_INCLUDE": [str(Path(__file__).parent)]}
 
 
-def configure(**extra: Any) -> None:  # noqa: ANN401  Django's settings
-    """Set Django up with the variant of BENCH_VARIANT."""
-    import django  # noqa: PLC0415
-    from django.conf import settings  # noqa: PLC0415
+def configure(
+    *,
+    middleware: Sequence[str] = (),
+    admin_errors: Mapping[str, Any] | None = None,
+    urlconf: str = "bench.urls",
+    **extra: Any,
+) -> None:
+    """
+    Set Django up with the variant of BENCH_VARIANT.
+
+    Args:
+        middleware: What comes after the variant's own.
+        admin_errors: Settings of django-admin-errors besides the usual.
+        urlconf: The module with the views.
+        extra: Settings of ours besides the usual.
+
+    """
+    import django
+    from django.conf import settings
 
     if KIND == "mariadb":
-        import pymysql  # noqa: PLC0415
+        import pymysql
 
         pymysql.install_as_MySQLdb()
     settings.configure(
@@ -56,32 +85,40 @@ def configure(**extra: Any) -> None:  # noqa: ANN401  Django's settings
         ALLOWED_HOSTS=["*"],
         BASE_DIR=FOLDER,
         USE_TZ=True,
-        ROOT_URLCONF="bench.urls",
+        ROOT_URLCONF=urlconf,
         INSTALLED_APPS=[
-            *(f"django.contrib.{name}" for name in ("contenttypes", "auth", "sessions", "messages")),
-            *("error_tracking", "bench"),
+            *(
+                f"django.contrib.{name}"
+                for name in ("contenttypes", "auth", "sessions", "messages")
+            ),
+            *APPS.get(VARIANT, []),
+            "bench",
         ],
         DATABASES={"default": _DATABASES[KIND]},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        MIDDLEWARE=MIDDLEWARE.get(VARIANT, []),
-        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+        MIDDLEWARE=[*MIDDLEWARE.get(VARIANT, []), *middleware],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+            }
+        ],
         LOGGING_CONFIG=None,
+        ADMIN_ERRORS={**ADMIN_ERRORS, **(admin_errors or {})},
         ERROR_TRACKING={"JOURNAL_DIR": os.path.join(FOLDER, "journals"), **extra},  # noqa: PTH118
     )
     if VARIANT == "sentry-sdk":
-        import sentry_sdk  # noqa: PLC0415
+        import sentry_sdk
 
-        sentry_sdk.init(dsn=os.environ["BENCH_DSN"], traces_sample_rate=0.0, send_default_pii=False)
+        sentry_sdk.init(
+            dsn=os.environ["BENCH_DSN"], traces_sample_rate=0.0, send_default_pii=False
+        )
     django.setup()
-    if VARIANT != "django-error-tracking":
-        from django.core.signals import got_request_exception  # noqa: PLC0415
-
-        got_request_exception.disconnect(dispatch_uid="error_tracking")
 
 
 def row_model() -> type[models.Model]:
     """Return the table of the simplest tracker: a row for each error."""
-    from django.apps import apps  # noqa: PLC0415
+    from django.apps import apps
 
     try:
         return apps.get_model("bench", "Row")
@@ -103,16 +140,18 @@ def row_model() -> type[models.Model]:
 class RowMiddleware:
     """Writes a row for each error in the request."""
 
-    def __init__(self, get_response: Any) -> None:  # noqa: ANN401
+    def __init__(self, get_response: Any) -> None:
         """Wrap *get_response*."""
         self.get_response = get_response
         self.model = row_model()
 
-    def __call__(self, request: Any) -> Any:  # noqa: ANN401
+    def __call__(self, request: Any) -> Any:
         """Pass the request on."""
         return self.get_response(request)
 
-    def process_exception(self, request: Any, exception: Exception) -> None:  # noqa: ANN401
+    def process_exception(self, request: Any, exception: Exception) -> None:
         """Write the row."""
         text = "".join(traceback.format_exception(exception))
-        self.model.objects.create(path=request.path, text=text, data=dict(request.POST.items()))
+        self.model.objects.create(
+            path=request.path, text=text, data=dict(request.POST.items())
+        )

@@ -17,15 +17,16 @@ def main() -> int:
     """Fill a journal, then measure how it is drained."""
     site.VARIANT = "django-error-tracking"
     site.configure()
-    from django.core.management import call_command  # noqa: PLC0415
-    from django.http import HttpResponse  # noqa: PLC0415
-    from django.test import RequestFactory  # noqa: PLC0415
+    from django.core.management import call_command
+    from django.http import HttpResponse
+    from django.test import RequestFactory
 
-    from bench.urls import deep  # noqa: PLC0415
-    from error_tracking import capture, recorder  # noqa: PLC0415
-    from error_tracking.models import ErrorLog  # noqa: PLC0415
-    from error_tracking.recorder import writer  # noqa: PLC0415
-    from error_tracking.recorder.journal import EVENT, Journal  # noqa: PLC0415
+    from bench.urls import deep
+    from error_tracking import recorder
+    from error_tracking.capture import service
+    from error_tracking.models import ErrorLog
+    from error_tracking.recorder import worker
+    from error_tracking.recorder.journal import EVENT, JournalFile
 
     call_command("migrate", verbosity=0)
     payloads: list[bytes] = []
@@ -37,17 +38,27 @@ def main() -> int:
         try:
             deep(11)
         except ValueError as error:
-            capture.ErrorCaptureService().capture_error(request, HttpResponse(status=500), error)
-    journal = Journal.create(Path(site.FOLDER), "0" * 32)
+            service.ErrorCaptureService().capture_error(
+                request, HttpResponse(status=500), error
+            )
+    journal = JournalFile.create(Path(site.FOLDER), "0" * 32)
     for payload in payloads:
         journal.append(EVENT, payload)
-    process = writer.Writer()
+    process = worker.Worker()
     process.intake.journals.append(journal)
     start = time.perf_counter()
-    process._drain(is_stopping=False)
+    process.drainer.drain_all()
     seconds = time.perf_counter() - start
     stored = ErrorLog.objects.count()
-    print(json.dumps({"events": stored, "bytes each": len(payloads[0]), "rows per second": stored / seconds}))
+    print(
+        json.dumps(
+            {
+                "events": stored,
+                "bytes each": len(payloads[0]),
+                "rows per second": stored / seconds,
+            }
+        )
+    )
     return 0 if stored == EVENTS else 1
 
 

@@ -1,4 +1,4 @@
-"""Three views: one that answers, one that fails twelve frames deep, one that is not there."""
+"""Views that answer, fail twelve frames deep, are not there, or refuse."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fine(_request: object) -> HttpResponse:
 
 
 @csrf_exempt
-def fail(request: Any) -> None:  # noqa: ANN401
+def fail(request: Any) -> None:
     """Read the form, then fail."""
     request.POST.get("field_1")
     deep(9)
@@ -33,4 +33,31 @@ def missing(_request: object) -> None:
     raise Http404
 
 
-urlpatterns = [path("fine", fine), path("fail", fail), path("missing", missing)]
+class RareCrashError(Exception):
+    """What the project has to learn of, in the middle of a storm."""
+
+
+def rare(_request: object) -> None:
+    """Fail once."""
+    raise RareCrashError("the project's own")
+
+
+def form(_request: object) -> HttpResponse:
+    """Accept a form; without its token it is refused."""
+    return HttpResponse(b"sent")
+
+
+@csrf_exempt
+def read(request: Any) -> HttpResponse:
+    """Read a form; one with too many fields is refused."""
+    return HttpResponse(b"%d" % len(request.POST))
+
+
+urlpatterns = [
+    path("fine", fine),
+    path("fail", fail),
+    path("missing", missing),
+    path("rare", rare),
+    path("form", form),
+    path("read", read),
+]

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from bench import site
 
-site.configure()
+if os.environ.get("BENCH_ATTACK"):
+    from bench import attack
+
+    site.configure(**attack.settings())
+else:
+    site.configure()
 logging.disable(logging.CRITICAL)
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402  after the settings

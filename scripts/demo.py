@@ -59,15 +59,15 @@ def set_up_django() -> None:
     """Make the example's models usable here."""
     sys.path.insert(0, str(EXAMPLE))
     os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
-    import django  # noqa: PLC0415  after the settings are named
+    import django
 
     django.setup()
 
 
 def migrate() -> None:
     """Make both databases and the demonstration's user."""
-    from django.contrib.auth.models import User  # noqa: PLC0415
-    from django.core.management import call_command  # noqa: PLC0415
+    from django.contrib.auth.models import User
+    from django.core.management import call_command
 
     for database in ("default", "error_tracking"):
         call_command("migrate", database=database, verbosity=0)
@@ -85,21 +85,36 @@ def free_port(wanted: int | None) -> int:
             except OSError:
                 continue
             return port
-    fail(f"Port {wanted} is taken: choose another with --port." if wanted else "No port from 8000 to 8049 is free.")
+    fail(
+        f"Port {wanted} is taken: choose another with --port."
+        if wanted
+        else "No port from 8000 to 8049 is free."
+    )
     raise AssertionError
 
 
 @contextlib.contextmanager
 def server(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the example's server for as long as the block takes."""
-    command = [sys.executable, "manage.py", "runserver", "--noreload", "--insecure", f"127.0.0.1:{port}"]
+    command = [
+        sys.executable,
+        "manage.py",
+        "runserver",
+        "--noreload",
+        "--insecure",
+        f"127.0.0.1:{port}",
+    ]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=EXAMPLE, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=EXAMPLE, stdout=output, stderr=subprocess.STDOUT
+        )
     try:
         deadline = time.monotonic() + START_SECONDS
-        while request(port, "/") != 200:  # noqa: PLR2004  it answers
+        while request(port, "/") != 200:
             if process.poll() is not None or time.monotonic() > deadline:
-                fail(f"The example's server did not start. The end of its log:\n{log.read_text()[-2_000:]}")
+                fail(
+                    f"The example's server did not start. The end of its log:\n{log.read_text()[-2_000:]}"
+                )
             time.sleep(0.1)
         yield process
     finally:
@@ -110,14 +125,27 @@ def server(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def request(port: int, path: str, method: str = "GET", headers: Any = None, body: bytes | None = None) -> int:  # noqa: ANN401
+def request(
+    port: int,
+    path: str,
+    method: str = "GET",
+    headers: Any = None,
+    body: bytes | None = None,
+) -> int:
     """Send one request and read the answer to its end; return its status, 0 for no answer."""
     base = f"http://127.0.0.1:{port}"
-    asked = urllib.request.Request(base + path, data=body, headers={"Origin": base, **(headers or {})}, method=method)  # noqa: S310
+    asked = urllib.request.Request(  # noqa: S310  http, to this machine
+        base + path,
+        data=body,
+        headers={"Origin": base, **(headers or {})},
+        method=method,
+    )
     try:
         with urllib.request.urlopen(asked, timeout=20) as response:  # noqa: S310  http, to this machine
             status: int = response.status
-            with contextlib.suppress(Exception):  # a body cut off half-way is what one of them is about
+            with contextlib.suppress(
+                Exception
+            ):  # a body cut off half-way is what one of them is about
                 response.read()
             return status
     except urllib.error.HTTPError as error:
@@ -128,17 +156,29 @@ def request(port: int, path: str, method: str = "GET", headers: Any = None, body
         return 0
 
 
-def provoke(animal: Any, port: int) -> int:  # noqa: ANN401  an exhibit of the example
+def provoke(animal: Any, port: int) -> int:
     """Have *animal* fail as a visitor does, or as its command; return the status."""
     if animal.command:
         command = [sys.executable, "manage.py", *animal.command]
-        return subprocess.run(command, cwd=EXAMPLE, capture_output=True, check=False).returncode
-    headers = {"Accept": "application/json" if animal.accepts_json else "text/html,application/xhtml+xml"}
+        return subprocess.run(
+            command, cwd=EXAMPLE, capture_output=True, check=False
+        ).returncode
+    headers = {
+        "Accept": "application/json"
+        if animal.accepts_json
+        else "text/html,application/xhtml+xml"
+    }
     body = None
     if animal.upload:
         file = f'Content-Disposition: form-data; name="{animal.upload}"; filename="pony.gif"\r\n\r\nGIF89a, not a PNG'
-        parts = [f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}' for name, value in animal.form.items()]
-        body = "".join(f"--edge\r\n{part}\r\n" for part in [*parts, file]).encode() + b"--edge--\r\n"
+        parts = [
+            f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'
+            for name, value in animal.form.items()
+        ]
+        body = (
+            "".join(f"--edge\r\n{part}\r\n" for part in [*parts, file]).encode()
+            + b"--edge--\r\n"
+        )
         headers["Content-Type"] = "multipart/form-data; boundary=edge"
     elif animal.is_api:
         body = animal.body.encode() or None
@@ -150,24 +190,39 @@ def provoke(animal: Any, port: int) -> int:  # noqa: ANN401  an exhibit of the e
 
 def groups_by_name() -> dict[str, Any]:
     """Return the group of each kind of failure that has one."""
-    from error_tracking.models import ErrorGroup  # noqa: PLC0415
+    from error_tracking.models import ErrorGroup
 
     found = {group.title: group for group in ErrorGroup.objects.select_related("bug")}
-    return {animal.name: found[animal.title] for animal in animals() if animal.title in found}
+    return {
+        animal.name: found[animal.title]
+        for animal in animals()
+        if animal.title in found
+    }
 
 
 def wait_until_settled(before: dict[str, int], times: int) -> None:
     """Wait until everything sent is counted and what is due is filed, or the time is over."""
-    from error_tracking.models import Filing, KnownBug  # noqa: PLC0415
+    from error_tracking.models import Filing, KnownBug
 
     deadline = time.monotonic() + WAIT_SECONDS
     expected = len(animals()) * times
     while time.monotonic() < deadline:
-        counted = sum(group.times_seen - before.get(name, 0) for name, group in groups_by_name().items())
-        open_filings = Filing.objects.exclude(state__in=("filed", "local", "failed")).count()
-        show_progress(f"{counted} of {expected} errors recorded, {open_filings} filings open")
+        counted = sum(
+            group.times_seen - before.get(name, 0)
+            for name, group in groups_by_name().items()
+        )
+        open_filings = Filing.objects.exclude(
+            state__in=("filed", "local", "failed")
+        ).count()
+        show_progress(
+            f"{counted} of {expected} errors recorded, {open_filings} filings open"
+        )
         wanted = sum(animal.is_bug for animal in animals())
-        if counted >= expected and not open_filings and KnownBug.objects.count() >= wanted:
+        if (
+            counted >= expected
+            and not open_filings
+            and KnownBug.objects.count() >= wanted
+        ):
             break
         time.sleep(0.3)
     show_progress("")
@@ -182,16 +237,18 @@ def show_progress(text: str) -> None:
 
 def animals() -> list[Any]:
     """Return the exhibits of the zoo."""
-    from shop.zoo import ANIMALS  # noqa: PLC0415
+    from shop.zoo import ANIMALS
 
     return ANIMALS
 
 
-def look(statuses: dict[str, list[int]], before: dict[str, int], times: int) -> list[Row]:
+def look(
+    statuses: dict[str, list[int]], before: dict[str, int], times: int
+) -> list[Row]:
     """Return what became of each kind of failure, with what is missing."""
-    from django.conf import settings  # noqa: PLC0415
+    from django.conf import settings
 
-    from error_tracking import conf  # noqa: PLC0415
+    from error_tracking import conf
 
     groups = groups_by_name()
     folder = conf.get_settings().planning_dir
@@ -204,15 +261,26 @@ def look(statuses: dict[str, list[int]], before: dict[str, int], times: int) -> 
         added = seen - before.get(animal.name, 0)
         problems = []
         if set(statuses[animal.name]) != {animal.status}:
-            problems.append(f"answered {statuses[animal.name]}, expected {animal.status}")
+            problems.append(
+                f"answered {statuses[animal.name]}, expected {animal.status}"
+            )
         if added != times:
             problems.append(f"{times} were sent, {added} were recorded")
         if (bug is not None) is not animal.is_bug:
-            problems.append("became no bug" if animal.is_bug else "became a bug, which it should not")
-        if bug is not None and not (bug.file_name and (folder / bug.file_name).is_file()):
+            problems.append(
+                "became no bug"
+                if animal.is_bug
+                else "became a bug, which it should not"
+            )
+        if bug is not None and not (
+            bug.file_name and (folder / bug.file_name).is_file()
+        ):
             problems.append("has no bug file")
         problems += (
-            [f"was not filed with {each.tracker}: {each.reason}" for each in bug.filings.filter(state="failed")]
+            [
+                f"was not filed with {each.tracker}: {each.reason}"
+                for each in bug.filings.filter(state="failed")
+            ]
             if bug
             else []
         )
@@ -228,7 +296,11 @@ def look(statuses: dict[str, list[int]], before: dict[str, int], times: int) -> 
                 bug=bug.bug_id if bug else "",
                 why_not=group.verdict_reason if group and not bug else "",
                 file=bug.file_name if bug else "",
-                issue=(f"#{bug.github_issue_number}" if bug.github_issue_number else "-") if bug else "",
+                issue=(
+                    f"#{bug.github_issue_number}" if bug.github_issue_number else "-"
+                )
+                if bug
+                else "",
                 problems=problems,
             )
         )
@@ -237,7 +309,15 @@ def look(statuses: dict[str, list[int]], before: dict[str, int], times: int) -> 
 
 def print_table(rows: list[Row]) -> None:
     """Print the way of each failure: requests, group, bug, file, issue."""
-    heads = ("failure", "requests", "status", "seen", "bug", "file, or why there is no bug", "issue")
+    heads = (
+        "failure",
+        "requests",
+        "status",
+        "seen",
+        "bug",
+        "file, or why there is no bug",
+        "issue",
+    )
     cells = [
         (
             row.name,
@@ -250,19 +330,44 @@ def print_table(rows: list[Row]) -> None:
         )
         for row in rows
     ]
-    widths = [max(len(line[index]) for line in (heads, *cells)) for index in range(len(heads))]
+    widths = [
+        max(len(line[index]) for line in (heads, *cells)) for index in range(len(heads))
+    ]
     for line in (heads, tuple("-" * width for width in widths), *cells):
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        print(
+            "  ".join(
+                text.ljust(width) for text, width in zip(line, widths, strict=True)
+            ).rstrip()
+        )
 
 
 def main() -> int:
     """Run the demonstration; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--once", action="store_true", default=os.environ.get("ONCE") in {"1", "true", "yes"})
-    parser.add_argument("--port", type=int, help="where to serve (default: the first free one from 8000 on)")
-    parser.add_argument("--times", type=int, default=TIMES, help=f"requests per failure (default: {TIMES})")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        default=os.environ.get("ONCE") in {"1", "true", "yes"},
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        help="where to serve (default: the first free one from 8000 on)",
+    )
+    parser.add_argument(
+        "--times",
+        type=int,
+        default=TIMES,
+        help=f"requests per failure (default: {TIMES})",
+    )
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
-    parser.add_argument("--fresh", action="store_true", help="forget what earlier demonstrations recorded")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="forget what earlier demonstrations recorded",
+    )
     options = parser.parse_args()
     data = Path(os.environ.get("EXAMPLE_DATA_DIR", EXAMPLE))
     if options.fresh:
@@ -276,11 +381,15 @@ def main() -> int:
         statuses: dict[str, list[int]] = {}
         for animal in animals():
             show_progress(f"failing: {animal.name}")
-            statuses[animal.name] = [provoke(animal, port) for _ in range(options.times)]
+            statuses[animal.name] = [
+                provoke(animal, port) for _ in range(options.times)
+            ]
         wait_until_settled(before, options.times)
         rows = look(statuses, before, options.times)
         tell(rows, port, as_json=options.json)
-        problems = [f"{row.name}: {problem}" for row in rows for problem in row.problems]
+        problems = [
+            f"{row.name}: {problem}" for row in rows for problem in row.problems
+        ]
         for problem in problems:
             sys.stderr.write(f"MISSING  {problem}\n")
         if not options.once:
@@ -294,7 +403,7 @@ def main() -> int:
 
 def tell(rows: list[Row], port: int, *, as_json: bool) -> None:
     """Print the table and where to look."""
-    from error_tracking import conf  # noqa: PLC0415
+    from error_tracking import conf
 
     if as_json:
         print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
@@ -306,7 +415,11 @@ def tell(rows: list[Row], port: int, *, as_json: bool) -> None:
         f"\n{sum(row.sent for row in rows)} requests failed: {len({row.name for row in rows if row.seen})} groups, "
         f"{len(bugs)} bugs, {sum(bool(row.file) for row in bugs)} bug files, "
         f"{sum(row.issue.startswith('#') for row in bugs)} GitHub issues"
-        + ("" if conf.get_settings().GITHUB_REPO else " (no repository: set ERROR_TRACKING_GITHUB_REPO=owner/name)")
+        + (
+            ""
+            if conf.get_settings().GITHUB_REPO
+            else " (no repository: set ERROR_TRACKING_GITHUB_REPO=owner/name)"
+        )
     )
     print(f"\nThe error zoo   {base}/")
     print(

@@ -73,7 +73,16 @@ exec(compile(source, path, "exec"), {"__name__": "__main__", "__file__": path})
 def source_of_django(folder: Path) -> Path:
     """Return the unpacked source distribution of the installed Django."""
     version = django.get_version()
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+    ]
     subprocess.run([*command, "--dest", str(folder), f"Django=={version}"], check=True)
     [archive] = folder.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
@@ -81,9 +90,15 @@ def source_of_django(folder: Path) -> Path:
     return next(path for path in folder.iterdir() if path.is_dir()) / "tests"
 
 
-def failures_in(tests: Path, labels: list[str], *, is_tracked: bool) -> tuple[set[str], int]:
+def failures_in(
+    tests: Path, labels: list[str], *, is_tracked: bool
+) -> tuple[set[str], int]:
     """Run *labels*; return the tests that did not pass, and how many ran."""
-    script = [sys.executable, "-c", TRACKED, str(tests)] if is_tracked else [sys.executable, "runtests.py"]
+    script = (
+        [sys.executable, "-c", TRACKED, str(tests)]
+        if is_tracked
+        else [sys.executable, "runtests.py"]
+    )
     path = os.pathsep.join((str(tests), str(ROOT / "src")))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
@@ -98,22 +113,34 @@ def failures_in(tests: Path, labels: list[str], *, is_tracked: bool) -> tuple[se
     ran = re.search(r"^Ran (\d+) tests?", done.stderr, re.MULTILINE)
     if ran is None:
         sys.exit(f"the suite did not run:\n{done.stderr[-4_000:]}")
-    if is_tracked and not re.search(r"^middleware made [1-9]", done.stderr, re.MULTILINE):
+    if is_tracked and not re.search(
+        r"^middleware made [1-9]", done.stderr, re.MULTILINE
+    ):
         sys.exit("the middleware was never there")
-    return set(re.findall(r"^(?:FAIL|ERROR): (\S+ \([^)]*\))", done.stderr, re.MULTILINE)), int(ran[1])
+    return set(
+        re.findall(r"^(?:FAIL|ERROR): (\S+ \([^)]*\))", done.stderr, re.MULTILINE)
+    ), int(ran[1])
 
 
 def main() -> int:
     """Compare both runs; fail when a test fails that passes without us."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("labels", nargs="*", default=LABELS.split(), help="parts of the suite")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "labels", nargs="*", default=LABELS.split(), help="parts of the suite"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="django-suite-") as folder:
         tests = source_of_django(Path(folder))
         plain, ran_plain = failures_in(tests, options.labels, is_tracked=False)
         tracked, ran_tracked = failures_in(tests, options.labels, is_tracked=True)
-    print(f"Django {django.get_version()}: {ran_plain} tests without us, {len(plain)} of them fail")
-    print(f"Django {django.get_version()}: {ran_tracked} tests with us, {len(tracked)} of them fail")
+    print(
+        f"Django {django.get_version()}: {ran_plain} tests without us, {len(plain)} of them fail"
+    )
+    print(
+        f"Django {django.get_version()}: {ran_tracked} tests with us, {len(tracked)} of them fail"
+    )
     for name in sorted(tracked - plain):
         print(f"fails with us only: {name}")
     return 1 if tracked - plain or ran_tracked < ran_plain else 0

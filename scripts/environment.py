@@ -6,15 +6,16 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = "error-tracking-environment.json"
+STILL_SECONDS = 30.0  # longest silence: after it people wonder whether it has hung
 
 
 def find_interpreter(version: str) -> str | None:
@@ -22,11 +23,15 @@ def find_interpreter(version: str) -> str | None:
     if f"{sys.version_info[0]}.{sys.version_info[1]}" == version:
         return sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    candidates = [*sorted(map(str, pyenv.glob(f"versions/{version}.*/bin/python")), reverse=True)]
+    candidates = [
+        *sorted(map(str, pyenv.glob(f"versions/{version}.*/bin/python")), reverse=True)
+    ]
     on_path = shutil.which(f"python{version}")
     for candidate in [*([on_path] if on_path else []), *candidates]:
         code = "import sys; print('%d.%d' % sys.version_info[:2])"
-        answer = subprocess.run([candidate, "-c", code], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            [candidate, "-c", code], capture_output=True, text=True, check=False
+        )
         if answer.returncode == 0 and answer.stdout.strip() == version:
             return candidate
     return None
@@ -39,12 +44,20 @@ def requirements(groups: list[str]) -> list[str]:
     found: list[str] = []
     for group in groups:
         for each in known[group]:
-            found += requirements([each["include-group"]]) if isinstance(each, dict) else [each]
+            found += (
+                requirements([each["include-group"]])
+                if isinstance(each, dict)
+                else [each]
+            )
     return found
 
 
 def ensure(
-    folder: Path, *, interpreter: str = sys.executable, django: str = "", groups: list[str] | None = None
+    folder: Path,
+    *,
+    interpreter: str = sys.executable,
+    django: str = "",
+    groups: list[str] | None = None,
 ) -> Path:
     """
     Make the environment *folder*, unless it is there and right; return its Python.
@@ -67,36 +80,66 @@ def ensure(
     stamp = {"interpreter": interpreter, "requirements": wanted, "project": project}
     if python.exists() and _stamp(folder).get("project") == project:
         have = _stamp(folder)
-        is_enough = set(wanted) <= set(have.get("requirements", [])) and (not django or have == stamp)
+        is_enough = set(wanted) <= set(have.get("requirements", [])) and (
+            not django or have == stamp
+        )
         if is_enough:
             return python
     print(f"Setting up {folder.name} (once) …", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     _run([interpreter, "-m", "venv", str(folder)])
-    _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", str(ROOT), *wanted])
+    _run(
+        [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-e",
+            str(ROOT),
+            *wanted,
+        ]
+    )
     (folder / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     return python
 
 
 def _stamp(folder: Path) -> dict[str, object]:
     try:
-        found: dict[str, object] = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        found: dict[str, object] = json.loads(
+            (folder / STAMP).read_text(encoding="utf-8")
+        )
     except (OSError, ValueError):
         return {}
     return found
 
 
 def _run(command: list[str]) -> None:
-    answer = subprocess.run(command, check=False)
-    if answer.returncode:
-        sys.exit(f"Could not set up the environment: {re.sub(r'^.*/', '', command[0])} ended with {answer.returncode}.")
+    """Run *command*, and show every half minute that it still runs."""
+    process = subprocess.Popen(command)
+    started = time.monotonic()
+    while True:
+        try:
+            status = process.wait(STILL_SECONDS)
+            break
+        except subprocess.TimeoutExpired:
+            seconds = time.monotonic() - started
+            print(f"  still installing, {seconds:.0f} s", flush=True)
+    if status:
+        program = Path(command[0]).name
+        sys.exit(f"Could not set up the environment: {program} ended with {status}.")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the environment is to be, for example .venv")
-    parser.add_argument("groups", nargs="*", help="dependency groups of pyproject.toml to install as well")
-    if sys.version_info < (3, 11):  # noqa: UP036  people start this with whatever python3 is
-        sys.exit("Python 3.11 or newer is needed; name one with PYTHON=…")
+    parser.add_argument(
+        "folder", type=Path, help="where the environment is to be, for example .venv"
+    )
+    parser.add_argument(
+        "groups",
+        nargs="*",
+        help="dependency groups of pyproject.toml to install as well",
+    )
     options = parser.parse_args()
     ensure(ROOT / options.folder, groups=options.groups)

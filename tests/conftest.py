@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
+import time
+import zlib
 
 import hypothesis
 import pytest
@@ -12,11 +16,17 @@ from django.conf import settings as django_settings
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.test import SimpleTestCase
+from django.utils import translation
 
-from error_tracking import context, error_pages, gate, known, runners, testing, trackers
+from error_tracking import testing, trackers
+from error_tracking.bugs import gate, known, table_size
+from error_tracking.capture import context
+from error_tracking.events import size_budget
+from error_tracking.events.stacktrace import exceptions_from
+from error_tracking.filing import runner
 from error_tracking.models import ErrorGroup
-from error_tracking.recorder import store, writer
-from error_tracking.stacktrace import exceptions_from
+from error_tracking.pages import rendering
+from error_tracking.recorder import store, worker
 from tests.factories import make_event, raised
 from tests.github_stub import GitHubStub, require_gh
 
@@ -26,16 +36,38 @@ hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Run what touches no database once only, with SQLite."""
+    """
+    Run what touches no database with SQLite only, and of all the share TEST_SHARE.
+
+    Which tests belong to a share depends on the seed of the order, so that the next run
+    has others.
+    """
+    share = float(os.environ.get("TEST_SHARE", "1"))
+    if share < 1:
+        seed = config.getoption("randomly_seed", 0)
+        _deselect(config, items, lambda item: _is_in_share(item, seed, share))
     if django_settings.TEST_DATABASE == "sqlite":
         return
 
     def needs_database(item):
-        is_marked = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(item.fixturenames)
+        is_marked = item.get_closest_marker("django_db") or {
+            "db",
+            "transactional_db",
+        } & set(item.fixturenames)
         return is_marked or issubclass(item.cls or object, SimpleTestCase)
 
-    config.hook.pytest_deselected(items=[item for item in items if not needs_database(item)])
-    items[:] = filter(needs_database, items)
+    _deselect(config, items, needs_database)
+
+
+def _is_in_share(item, seed, share):
+    number = zlib.crc32(f"{seed}:{item.nodeid}".encode())
+    return number < share * 2**32
+
+
+def _deselect(config, items, is_kept):
+    """Leave in *items* those that are kept, and tell pytest of the others."""
+    config.hook.pytest_deselected(items=[item for item in items if not is_kept(item)])
+    items[:] = filter(is_kept, items)
 
 
 class _Collector(logging.Handler):
@@ -56,7 +88,10 @@ def _internal_errors(request):
     logger.removeHandler(collector)
     if collector.records and "swallowed" not in request.fixturenames:
         formatter = logging.Formatter()
-        pytest.fail("swallowed inside error_tracking:\n" + "\n".join(map(formatter.format, collector.records)))
+        pytest.fail(
+            "swallowed inside error_tracking:\n"
+            + "\n".join(map(formatter.format, collector.records))
+        )
 
 
 @pytest.fixture
@@ -66,22 +101,43 @@ def swallowed(_internal_errors):
 
 
 @pytest.fixture(autouse=True)
+def _time_without_coverage(monkeypatch):
+    """
+    Give an event ten times the CPU time while coverage is measured.
+
+    That makes our code several times slower, and what is then left out of an event
+    for lack of time would be missed by tests about something else.
+    """
+    if sys.gettrace() is not None:
+        monkeypatch.setattr(size_budget, "_clock", lambda: time.thread_time() / 10)
+
+
+@pytest.fixture(autouse=True)
 def _clean_state(tmp_path, settings):
     """Give every test an empty PLANNING_DIR in a checkout, an empty outbox and memory."""
     settings.BASE_DIR = tmp_path
-    context._current.set(None)  # a request of a test before this one may still be alive, and excluded
+    # A request of a test before this one may still be alive, and excluded.
+    context._current.set(None)
+    context._reset()
     _state.set_default_app(None)  # a test before this one may have had a Celery app
     _state._tls.current_app = None
     (tmp_path / "planning" / ".git").mkdir(parents=True)
-    yield
+    with testing.captured_events():
+        yield
     for thread in threading.enumerate():
         if thread.name.startswith("error_tracking."):
             thread.join(10)  # what it does must not be seen by the next test
-            assert not thread.is_alive(), f"{thread.name} outlives its test"
+            is_left = thread.is_alive()
+            if is_left:
+                worker.get_worker().stop()  # one failure, not one of each test after it
+                worker._worker = worker.Worker()
+            assert not is_left, f"{thread.name} outlives its test"
     testing.outbox.clear()
+    table_size.forget()
     known.publish({})
-    trackers.tell_once.cache_clear()
-    error_pages._rendered.cache_clear()
+    trackers.forget_logged()
+    rendering.forget()
+    translation.deactivate()
 
 
 @pytest.fixture
@@ -98,6 +154,8 @@ def configure(settings):
 def immediate(configure, db):
     """Write each event before the response goes out, and file bugs at once."""
     configure(RECORDER="immediate", RUNNER="inline")
+    with testing.recording():
+        yield
 
 
 @pytest.fixture
@@ -120,12 +178,12 @@ def outbox():
 def writer_thread(transactional_db, monkeypatch, configure, tmp_path):
     """A writer of its own on its thread, as in production."""
     configure(JOURNAL_DIR=tmp_path / "journals")
-    monkeypatch.setattr(testing, "is_test_environment", lambda: False)
-    fresh = writer.Writer()
-    monkeypatch.setattr(writer, "_writer", fresh)
-    yield fresh
-    fresh.stop()
-    runners.wait(10)
+    fresh = worker.Worker()
+    monkeypatch.setattr(worker, "_worker", fresh)
+    with testing.recording():
+        yield fresh
+        fresh.stop()
+        runner.wait(10)
 
 
 def explode():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from error_tracking.events import EXCEPTION, Event
+from error_tracking.events.event import EXCEPTION, Event
 from error_tracking.utils import uuid7
 
 
@@ -19,6 +19,7 @@ def make_event(**values) -> Event:
         "fingerprint": "f" * 32,
         "fingerprint_version": 1,
         "title": "ValueError in shop.pay",
+        "culprit": "shop.pay",
         "status_code": 500,
         "method": "GET",
         "route": "/pay/{id}/",

@@ -5,4 +5,7 @@ from __future__ import annotations
 from django.contrib.admin import AdminSite
 from django.urls import include, path
 
-urlpatterns = [path("ops/", AdminSite(name="ops").urls), path("errors/", include("error_tracking.urls"))]
+urlpatterns = [
+    path("ops/", AdminSite(name="ops").urls),
+    path("errors/", include("error_tracking.urls")),
+]

@@ -26,7 +26,13 @@ _ENGINES = {
         "NAME": os.environ.get("TEST_SQLITE_FILE", ":memory:"),
         "OPTIONS": {"transaction_mode": "IMMEDIATE"},
         # A file: threads and processes of a test share it as they would share a site's.
-        "TEST": {"NAME": str(Path(tempfile.gettempdir(), f"error_tracking_test_{os.getpid()}.sqlite3"))},
+        "TEST": {
+            "NAME": str(
+                Path(
+                    tempfile.gettempdir(), f"error_tracking_test_{os.getpid()}.sqlite3"
+                )
+            )
+        },
     },
     "postgres": {
         "ENGINE": "django.db.backends.postgresql",
@@ -78,6 +84,12 @@ TEMPLATES = [
         },
     }
 ]
-MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # from Django 6.1 on
+MAILERS = {
+    "default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}
+}  # from Django 6.1 on
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ERROR_TRACKING: dict[str, object] = {}
+REST_FRAMEWORK: dict[str, object] = {
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+}

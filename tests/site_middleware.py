@@ -48,6 +48,8 @@ def swallowing(get_response):
 
     def call(request):
         answer = get_response(request)
-        return HttpResponse("sorry, cached copy") if answer.status_code == 500 else answer
+        return (
+            HttpResponse("sorry, cached copy") if answer.status_code == 500 else answer
+        )
 
     return call

@@ -20,8 +20,16 @@ def total(model, field):
 def test_whatever_a_client_picks_is_one_group_where_nothing_resolves(outbox):
     """FAULTS B01: path, method, agent, query and host of the site's own; one group per status."""
     for number in range(30):
-        client = Client(headers={"user-agent": f"browser {number}", "referer": f"http://evil{number}.example/"})
-        client.generic(["GET", "POST", "PURGE"][number % 3], f"/no/such/{number}/page-{number}/?q={number}")
+        client = Client(
+            headers={
+                "user-agent": f"browser {number}",
+                "referer": f"http://evil{number}.example/",
+            }
+        )
+        client.generic(
+            ["GET", "POST", "PURGE"][number % 3],
+            f"/no/such/{number}/page-{number}/?q={number}",
+        )
     assert len(outbox) == 30
     assert len({event.fingerprint for event in outbox}) == 1
     assert not any(event.is_evidence for event in outbox)
@@ -31,7 +39,11 @@ def test_messages_and_bodies_split_no_bug(outbox):
     """FAULTS B06: what a client sends is in the message of the exception, and in no fingerprint."""
     client = Client(raise_request_exception=False)
     for number in range(10):
-        client.post(f"/pets/{number}/?x={number}", {"name": f"<{number}>"}, headers={"user-agent": str(number)})
+        client.post(
+            f"/pets/{number}/?x={number}",
+            {"name": f"<{number}>"},
+            headers={"user-agent": str(number)},
+        )
     assert len({event.fingerprint for event in outbox}) == 1
 
 
@@ -61,17 +73,27 @@ def test_a_thousandth_occurrence_causes_nothing_outside(configure, settings):
     assert KnownBug.objects.count() == 1
     assert filed
     assert list(Filing.objects.values_list("tracker", "attempts")) == filed
-    assert [file.read_bytes() for file in sorted(settings.BASE_DIR.rglob("*.md"))] == before
+    assert [
+        file.read_bytes() for file in sorted(settings.BASE_DIR.rglob("*.md"))
+    ] == before
 
 
 def test_no_target_and_no_pattern_can_be_set_in_the_admin(rf):
     """FAULTS B08: where issues go and what is scrubbed or ignored is in the settings only."""
     request = rf.get("/admin/")
     request.user = User(is_superuser=True, is_active=True, is_staff=True)
-    ours = [each for model, each in admin.site._registry.items() if model._meta.app_label == "error_tracking"]
+    ours = [
+        each
+        for model, each in admin.site._registry.items()
+        if model._meta.app_label == "error_tracking"
+    ]
     changed = [each for each in ours if each.has_change_permission(request)]
     names = {name for each in changed for name in each.get_form(request).base_fields}
     assert "severity" in names  # of a bug something can be edited
     forbidden = "repo url planning scrub ignore exclude proxies pattern webhook token prefix file"
-    assert not [name for name in names if any(word in name for word in forbidden.split())]
-    assert {"GITHUB_REPO", "PLANNING_DIR", "SCRUB_KEYS", "IGNORE_EXCEPTIONS"} <= set(conf.Settings.__dataclass_fields__)
+    assert not [
+        name for name in names if any(word in name for word in forbidden.split())
+    ]
+    assert {"GITHUB_REPO", "PLANNING_DIR", "SCRUB_KEYS", "IGNORE_EXCEPTIONS"} <= set(
+        conf.Settings.__dataclass_fields__
+    )

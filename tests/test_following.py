@@ -13,13 +13,14 @@ import hypothesis.strategies as st
 import pytest
 from django.utils import timezone
 
-from error_tracking import following, runners
 from error_tracking.exceptions import TrackerError
-from error_tracking.filing import BugCreationService
-from error_tracking.following import follow
+from error_tracking.filing import issue_sync, runner
+from error_tracking.filing.issue_sync import sync_issues
 from error_tracking.models import Activity, Filing, KnownBug, Sequence
+from error_tracking.services import BugCreationService
 from error_tracking.trackers import github as github_tracker
-from error_tracking.trackers.github import BY, GitHubTracker
+from error_tracking.trackers import issue_labels
+from error_tracking.trackers.github import GITHUB_ACTOR, GitHubTracker
 from error_tracking.trackers.github_api import GitHubClient
 from tests.github_stub import GitHubStub
 
@@ -35,7 +36,7 @@ def server(monkeypatch, configure):
     with GitHubStub() as stub:
         stub.text = stub.use(monkeypatch, "http")
         configure(GITHUB_REPO=stub.text)
-        github_tracker._made.clear()
+        issue_labels._label_exists_until.clear()
         yield stub
 
 
@@ -68,91 +69,121 @@ def status():
 
 class TestFollow:
     def test_closed_issue_resolves_and_a_reopened_one_reopens(self, server, filed):
-        assert follow() == 0
+        assert sync_issues() == 0
         server.edit(1, state="closed")
-        assert (follow(), follow(), status()) == (1, 0, ["resolved"])
+        assert (sync_issues(), sync_issues(), status()) == (1, 0, ["resolved"])
         work()
         assert "Status" in server.issues[0]["body"]
         assert server.issues[0]["state"] == "closed"
         server.edit(1, state="open")
-        assert (follow(), follow(), status()) == (1, 0, ["open"])
+        assert (sync_issues(), sync_issues(), status()) == (1, 0, ["open"])
         work()
         assert server.issues[0]["state"] == "open"
         assert server.comments == {}
-        assert [(each.verb, each.by) for each in filed.activities.filter(by=BY)] == [("resolved", BY), ("open", BY)]
+        assert [
+            (each.verb, each.by) for each in filed.activities.filter(by=GITHUB_ACTOR)
+        ] == [
+            ("resolved", GITHUB_ACTOR),
+            ("open", GITHUB_ACTOR),
+        ]
 
-    def test_issue_closed_by_a_fix_has_an_hour_until_it_counts_as_a_regression(self, server, filed):
+    def test_issue_closed_by_a_fix_has_an_hour_until_it_counts_as_a_regression(
+        self, server, filed
+    ):
         server.edit(1, state="closed")
-        follow()
+        sync_issues()
         now = timezone.now()
-        KnownBug.objects.all().come_back({filed.pk: {"": now + dt.timedelta(minutes=50)}})
+        KnownBug.objects.all().reopen_regressed(
+            {filed.pk: {"": now + dt.timedelta(minutes=50)}}
+        )
         assert status() == ["resolved"]
-        KnownBug.objects.all().come_back({filed.pk: {"": now + dt.timedelta(minutes=61)}})
+        KnownBug.objects.all().reopen_regressed(
+            {filed.pk: {"": now + dt.timedelta(minutes=61)}}
+        )
         assert status() == ["open"]
         work()
         assert server.issues[0]["state"] == "open"
         assert len(server.comments[1]) == 1
-        assert (follow(), status()) == (0, ["open"])
+        assert (sync_issues(), status()) == (0, ["open"])
 
     @pytest.mark.parametrize("reason", ["not_planned", "duplicate"])
-    def test_issue_closed_as_not_planned_mutes_for_ever_and_a_reopened_one_opens(self, server, filed, reason):
+    def test_issue_closed_as_not_planned_mutes_for_ever_and_a_reopened_one_opens(
+        self, server, filed, reason
+    ):
         server.edit(1, state="closed", state_reason=reason)
-        assert (follow(), follow(), status()) == (1, 0, ["muted"])
-        KnownBug.objects.all().come_back({filed.pk: {"": timezone.now() + dt.timedelta(days=9)}})
-        KnownBug.objects.all().wake()
+        assert (sync_issues(), sync_issues(), status()) == (1, 0, ["muted"])
+        KnownBug.objects.all().reopen_regressed(
+            {filed.pk: {"": timezone.now() + dt.timedelta(days=9)}}
+        )
+        KnownBug.objects.all().unmute_expired()
         work()
-        assert (status(), server.issues[0]["state"], server.comments) == (["muted"], "closed", {})
+        assert (status(), server.issues[0]["state"], server.comments) == (
+            ["muted"],
+            "closed",
+            {},
+        )
         server.edit(1, state="open", state_reason="reopened")
-        assert (follow(), follow(), status()) == (1, 0, ["open"])
+        assert (sync_issues(), sync_issues(), status()) == (1, 0, ["open"])
         work()
         assert (server.issues[0]["state"], status()) == ("open", ["open"])
-        said = [(each.verb, each.text) for each in filed.activities.filter(by=BY)]
-        assert said == [("muted", f"the issue was closed as {reason.replace('_', ' ')}"), ("open", "")]
+        said = [
+            (each.verb, each.text) for each in filed.activities.filter(by=GITHUB_ACTOR)
+        ]
+        assert said == [
+            ("muted", f"the issue was closed as {reason.replace('_', ' ')}"),
+            ("open", ""),
+        ]
 
     def test_issue_closed_as_not_planned_is_opened_with_its_bug(self, server, filed):
         server.edit(1, state="closed", state_reason="not_planned")
-        follow()
+        sync_issues()
         filed.unmute(by="ada")
         work()
-        assert (follow(), server.issues[0]["state"], status()) == (0, "open", ["open"])
+        assert (sync_issues(), server.issues[0]["state"], status()) == (
+            0,
+            "open",
+            ["open"],
+        )
 
     def test_issue_closed_as_not_planned_ends_the_time_of_muting(self, server, filed):
         filed.mute(until=timezone.now() - dt.timedelta(days=1), events=0)
         server.edit(1, state="closed", state_reason="not_planned")
-        follow()
-        KnownBug.objects.all().wake()
+        sync_issues()
+        KnownBug.objects.all().unmute_expired()
         assert status() == ["muted"]
 
     def test_not_planned_says_nothing_of_a_bug_that_is_resolved(self, server, filed):
         filed.resolve(by="ada")
         server.edit(1, state="closed", state_reason="not_planned")
-        assert (follow(), status()) == (0, ["resolved"])
+        assert (sync_issues(), status()) == (0, ["resolved"])
 
     def test_change_before_our_latest_push_is_not_missed(self, server, filed):
         """What we push is newer than what a person did: reading must not begin there."""
-        follow()
+        sync_issues()
         clock = time.time() + 100
         server.time = lambda: clock
         server.edit(1, state="closed")
         clock += 3600
         make_bug("Another")
         work()
-        assert (follow(), status()) == (1, ["resolved", "open"])
+        assert (sync_issues(), status()) == (1, ["resolved", "open"])
 
     def test_reading_goes_on_where_it_ended(self, server, filed):
-        follow()
+        sync_issues()
         clock = time.time() + 1000
         server.time = lambda: clock
         server.add_issue()
-        follow()
+        sync_issues()
         server.requests.clear()
-        follow()
+        sync_issues()
         [(_, path, _)] = server.requests
         since = dt.datetime.fromisoformat(path.partition("since=")[2].partition("&")[0])
         assert abs(since.timestamp() - (clock - 60)) < 2
 
     @pytest.mark.parametrize("kind", [{}, {"pull_request": {}}])
-    def test_many_foreign_changes_do_not_starve_ours(self, server, filed, monkeypatch, kind):
+    def test_many_foreign_changes_do_not_starve_ours(
+        self, server, filed, monkeypatch, kind
+    ):
         """Every poll is a process of its own here, as with a cron job."""
         monkeypatch.setattr(github_tracker, "PAGE_SIZE", 10)
         monkeypatch.setattr(github_tracker, "LOOKUP_PAGES", 2)
@@ -163,7 +194,7 @@ class TestFollow:
             server.add_issue(state="closed", **kind)
         clock += 120
         server.edit(1, state="closed")
-        polls = next(number for number in range(1, 10) if follow())
+        polls = next(number for number in range(1, 10) if sync_issues())
         assert (status(), polls) == (["resolved"], 3)
 
     def test_many_changes_in_one_second_are_all_read(self, server, filed, monkeypatch):
@@ -172,10 +203,14 @@ class TestFollow:
         server.time = lambda: moment
         for _ in range(25):
             server.add_issue()
-        server.issues[0].update(state="closed", updated_at=f"{server.moment()[:-4]}:59Z")
-        assert follow() == 1
+        server.issues[0].update(
+            state="closed", updated_at=f"{server.moment()[:-4]}:59Z"
+        )
+        assert sync_issues() == 1
 
-    def test_issue_that_moves_while_the_list_is_read_hides_no_other(self, server, filed, monkeypatch):
+    def test_issue_that_moves_while_the_list_is_read_hides_no_other(
+        self, server, filed, monkeypatch
+    ):
         monkeypatch.setattr(github_tracker, "PAGE_SIZE", 5)
         clock = time.time()
         server.time = lambda: clock
@@ -192,67 +227,97 @@ class TestFollow:
             return items
 
         monkeypatch.setattr(GitHubTracker, "_page", moved)
-        assert follow() == 1
+        assert sync_issues() == 1
 
     def test_issues_of_others_are_none_of_our_business(self, server, filed):
         KnownBug.objects.update(github_issue_url="https://github.com/acme/old/issues/1")
         server.edit(1, state="closed")
         server.add_issue(state="closed", body=server.issues[0]["body"])
-        assert (follow(), status()) == (0, ["open"])
+        assert (sync_issues(), status()) == (0, ["open"])
 
     def test_bug_of_another_environment_is_left_to_it(self, server, filed):
         KnownBug.objects.update(environment="staging")
         server.edit(1, state="closed")
-        assert (following.is_due(), follow(), status()) == (False, 0, ["open"])
+        assert (issue_sync.is_due(), sync_issues(), status()) == (False, 0, ["open"])
 
-    def test_our_own_push_whose_end_was_not_stored_is_not_taken_for_a_persons(self, server, filed, monkeypatch):
-        follow()
+    def test_our_own_push_whose_end_was_not_stored_is_not_taken_for_a_persons(
+        self, server, filed, monkeypatch
+    ):
+        sync_issues()
         filed.resolve(by="ada")
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(following, "keep_issue", kill)
+            patch.setattr(issue_sync, "store_issue", kill)
             work()
         assert server.issues[0]["state"] == "closed"
         KnownBug.objects.all().regress(timezone.now())
-        assert (follow(), status()) == (0, ["open"])
+        assert (sync_issues(), status()) == (0, ["open"])
         work()
-        assert (server.issues[0]["state"], status(), len(server.comments[1])) == ("open", ["open"], 1)
+        assert (server.issues[0]["state"], status(), len(server.comments[1])) == (
+            "open",
+            ["open"],
+            1,
+        )
 
-    def test_closing_that_was_noted_is_followed_whatever_ends_the_process(self, server, filed, monkeypatch):
+    def test_person_who_reopens_after_our_unstored_closing_is_followed(
+        self, server, filed, monkeypatch
+    ):
+        filed.resolve(by="ada")
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(issue_sync, "store_issue", kill)
+            work()
+        assert (sync_issues(), status()) == (0, ["resolved"])
+        server.edit(1, state="open")
+        assert (sync_issues(), status()) == (1, ["open"])
+
+    def test_closing_that_was_noted_is_followed_whatever_ends_the_process(
+        self, server, filed, monkeypatch
+    ):
         server.edit(1, state="closed")
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(type(KnownBug.all_objects.all()), "resolve", kill)
-            follow()
-        assert (follow(), status()) == (1, ["resolved"])
+            sync_issues()
+        assert (sync_issues(), status()) == (1, ["resolved"])
 
-    def test_person_who_reopens_before_we_have_told_of_the_closing_wins(self, server, filed):
+    def test_person_who_reopens_before_we_have_told_of_the_closing_wins(
+        self, server, filed
+    ):
         server.edit(1, state="closed")
-        follow()
+        sync_issues()
         server.edit(1, state="open")
-        follow()
+        sync_issues()
         work()
         work()
         assert (server.issues[0]["state"], status()) == ("open", ["open"])
 
-    def test_reopened_issue_is_followed_when_its_filing_failed_for_good(self, server, filed):
+    def test_reopened_issue_is_followed_when_its_filing_failed_for_good(
+        self, server, filed
+    ):
         server.edit(1, state="closed")
-        follow()
+        sync_issues()
         Filing.objects.update(state="failed")
         server.edit(1, state="open")
-        assert (follow(), status()) == (1, ["open"])
+        assert (sync_issues(), status()) == (1, ["open"])
 
-    def test_issue_closed_before_it_was_known_resolves_the_bug(self, server, monkeypatch):
+    def test_issue_closed_before_it_was_known_resolves_the_bug(
+        self, server, monkeypatch
+    ):
         bug = make_bug()
         server.fail("drop", after=True, only="POST /repos/acme/shop/issues")
         work()
         server.edit(1, state="closed")
-        follow()
+        sync_issues()
         work()
         assert (len(server.issues), status()) == (1, ["resolved"])
         work()
         bug.refresh_from_db()
-        assert (bug.github_issue_state, server.issues[0]["state"]) == ("closed", "closed")
+        assert (bug.github_issue_state, server.issues[0]["state"]) == (
+            "closed",
+            "closed",
+        )
 
-    def test_what_happened_after_a_lost_answer_is_told_to_the_issue_that_is_found(self, server):
+    def test_what_happened_after_a_lost_answer_is_told_to_the_issue_that_is_found(
+        self, server
+    ):
         bug = make_bug()
         server.fail("drop", after=True, only="POST /repos/acme/shop/issues")
         work()
@@ -268,40 +333,47 @@ class TestFollow:
         work()
         assert server.issues[0]["state_reason"] == "not_planned"
         server.edit(1, state="open")
-        assert (follow(), status()) == (0, ["resolved", "open"])
+        assert (sync_issues(), status()) == (0, ["resolved", "open"])
 
     def test_failure_is_raised_and_a_rest_is_given(self, server, filed, monkeypatch):
         """FAULTS X07."""
-        monkeypatch.setattr(following, "_next_poll", 0.0)
-        assert following.is_due()
-        server.fail_next(403, {"Retry-After": "900"}, message="You have exceeded a secondary rate limit")
+        monkeypatch.setattr(issue_sync, "_next_poll", 0.0)
+        assert issue_sync.is_due()
+        server.fail_next(
+            403,
+            {"Retry-After": "900"},
+            message="You have exceeded a secondary rate limit",
+        )
         with pytest.raises(TrackerError):
-            follow()
-        assert not following.is_due()
-        assert following._next_poll - time.monotonic() > 900
-        monkeypatch.setattr(following, "_next_poll", 0.0)
+            sync_issues()
+        assert not issue_sync.is_due()
+        assert issue_sync._next_poll - time.monotonic() > 900
+        monkeypatch.setattr(issue_sync, "_next_poll", 0.0)
         server.fail_next(500)
-        runners._work()
-        assert not following.is_due()
+        runner.work_as_configured()
+        assert not issue_sync.is_due()
 
     def test_nothing_to_follow_asks_nothing(self, server, configure):
-        assert (following.is_due(), follow()) == (False, 0)
+        assert (issue_sync.is_due(), sync_issues()) == (False, 0)
         configure(GITHUB_REPO=None)
-        assert (following.is_due(), follow()) == (False, 0)
+        assert (issue_sync.is_due(), sync_issues()) == (False, 0)
         assert server.requests == []
 
     def test_two_processes_that_see_the_same_change_follow_once(self, server, filed):
         server.edit(1, state="closed")
         issue = dataclasses.replace(GitHubTracker(server.text).find(_report(filed)))
         same = KnownBug.objects.get(pk=filed.pk)
-        assert [following._follow(bug, issue) for bug in (filed, same)] == [True, False]
+        assert [issue_sync._follow(bug, issue) for bug in (filed, same)] == [
+            True,
+            False,
+        ]
         assert filed.activities.filter(verb="resolved").count() == 1
 
 
 def _report(bug):
-    from error_tracking.report import report_for
+    from error_tracking.report.builder import build_report
 
-    return report_for(bug)
+    return build_report(bug)
 
 
 def kill(*arguments, **keywords):
@@ -331,7 +403,7 @@ class Story:
         server.comments.clear()
         server.labels.clear()
         server.faults.clear()
-        github_tracker._made.clear()
+        issue_labels._label_exists_until.clear()
         self.bug = make_bug()
         self.expected: set[int] = set()
 
@@ -346,25 +418,31 @@ class Story:
             is_known = Filing.objects.exclude(reference="").exists()
             for bug in self.rows.regress(timezone.now()):
                 if is_known:
-                    self.expected.add(bug.activities.filter(verb="regressed").latest("pk").pk)
+                    self.expected.add(
+                        bug.activities.filter(verb="regressed").latest("pk").pk
+                    )
         elif name in {"edit", "milestone"}:
-            verb = {"edit": Activity.Verb.EDITED, "milestone": Activity.Verb.MILESTONE}[name]
-            self.rows.note(verb, **({"severity": "critical"} if name == "edit" else {}))
+            verb = {"edit": Activity.Verb.EDITED, "milestone": Activity.Verb.MILESTONE}[
+                name
+            ]
+            self.rows.record_activity(
+                verb, **({"severity": "critical"} if name == "edit" else {})
+            )
         elif name == "store":
             self.with_kill_at_store(is_after=hit)
         else:
-            self.with_hit(work if name == "work" else follow, hit)
+            self.with_hit(work if name == "work" else sync_issues, hit)
 
     def with_kill_at_store(self, *, is_after):
-        keep = following.keep_issue
+        store_issue = issue_sync.store_issue
 
         def killed(*arguments):
             if is_after:
-                keep(*arguments)
+                store_issue(*arguments)
             raise Killed
 
         with self.monkeypatch.context() as patch:
-            patch.setattr(following, "keep_issue", killed)
+            patch.setattr(issue_sync, "store_issue", killed)
             self.survive(work)
 
     def with_hit(self, function, hit):
@@ -374,9 +452,15 @@ class Story:
         def hit_call(client, *arguments):
             is_hit = how and next(count) == at
             if is_hit and how == "limit":
-                self.server.fail_next(403, {"Retry-After": "5"}, message="You have exceeded a secondary rate limit")
+                self.server.fail_next(
+                    403,
+                    {"Retry-After": "5"},
+                    message="You have exceeded a secondary rate limit",
+                )
             elif is_hit and how == "forbidden":
-                self.server.fail_next(403, message="Resource not accessible by integration")
+                self.server.fail_next(
+                    403, message="Resource not accessible by integration"
+                )
             elif is_hit and how != "kill":
                 self.server.fail(how, after=after)
             if is_hit and how == "kill" and not after:
@@ -398,28 +482,38 @@ class Story:
         for _ in range(6):
             Filing.objects.filter(state="failed").retry()
             work()
-            follow()
+            sync_issues()
         bug = self.rows.get()
         if bug.status == "resolved" and not self.server.issues:
             return  # before it was begun
         [issue] = self.server.issues
         wanted = "closed" if bug.status == "resolved" else "open"
-        assert (issue["state"], bug.github_issue_state, bug.github_issue_number) == (wanted, wanted, 1)
-        assert github_tracker._filed(issue).pushed_state == wanted
+        assert (issue["state"], bug.github_issue_state, bug.github_issue_number) == (
+            wanted,
+            wanted,
+            1,
+        )
+        assert github_tracker.filed_from(issue).pushed_state == wanted
         assert Filing.objects.get().state == "filed"
         comments = [comment["body"] for comment in self.server.comments.get(1, ())]
         for activity in bug.activities.filter(verb="regressed"):
             times = sum(f":{activity.pk} -->" in body for body in comments)
             assert times == 1 if activity.pk in self.expected else times <= 1
-        assert not bug.activities.filter(by=BY).exists(), "nobody but us has touched the issue"
+        assert not bug.activities.filter(by=GITHUB_ACTOR).exists(), (
+            "nobody but us has touched the issue"
+        )
         assert not any("search" in path for _, path, _ in self.server.requests)
 
 
 @hypothesis.settings(
-    max_examples=EXAMPLES, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=EXAMPLES,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    derandomize=True,
 )
 @hypothesis.given(steps=st.lists(STEPS, min_size=1, max_size=14))
-def test_any_sequence_of_faults_kills_and_retries_ends_with_one_issue(server, monkeypatch, steps):
+def test_any_sequence_of_faults_kills_and_retries_ends_with_one_issue(
+    server, monkeypatch, steps
+):
     """FAULTS X01, T05, T06: one comment per regression, the right state, once the faults stop."""
     story = Story(server, monkeypatch)
     for name, hit in steps:
@@ -447,4 +541,8 @@ def test_allowance_is_taken_only_by_who_has_claimed_the_bug(server, monkeypatch)
         work(bug)
     assert not Sequence.objects.filter(name__startswith="filed:").exists()
     work(bug)
-    assert set(Sequence.objects.filter(name__startswith="filed:").values_list("value", flat=True)) == {1}
+    assert set(
+        Sequence.objects.filter(name__startswith="filed:").values_list(
+            "value", flat=True
+        )
+    ) == {1}

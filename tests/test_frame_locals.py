@@ -61,7 +61,9 @@ def with_models(user):
 
 
 @pytest.mark.django_db
-def test_models_and_querysets_are_named_and_never_evaluated(outbox, django_assert_num_queries):
+def test_models_and_querysets_are_named_and_never_evaluated(
+    outbox, django_assert_num_queries
+):
     with django_assert_num_queries(0):
         found = variables_of(with_models, outbox, User(pk=5, username="ann"))
     assert found == {"user": "<auth.User pk=5>", "users": "<QuerySet of auth.User>"}
@@ -126,8 +128,14 @@ def test_sensitive_variables_are_respected_also_under_debug(outbox, settings, is
     settings.DEBUG = is_debug
     expected = {"recipe": "[Filtered]", "dish": "soup"}
     assert variables_of(cook, outbox, "salt", "soup") == expected
-    assert variables_of(lambda: asyncio.run(cook_async("salt", "soup")), outbox) == expected
-    assert variables_of(hide, outbox, "salt", "soup") == {"recipe": "[Filtered]", "dish": "[Filtered]"}
+    assert (
+        variables_of(lambda: asyncio.run(cook_async("salt", "soup")), outbox)
+        == expected
+    )
+    assert variables_of(hide, outbox, "salt", "soup") == {
+        "recipe": "[Filtered]",
+        "dish": "[Filtered]",
+    }
 
 
 class HidesDishes(SafeExceptionReporterFilter):
@@ -136,7 +144,10 @@ class HidesDishes(SafeExceptionReporterFilter):
             yield name, self.cleansed_substitute if name == "dish" else value
 
     def get_post_parameters(self, request):
-        return {name: "*" if name == "dish" else value for name, value in request.POST.items()}
+        return {
+            name: "*" if name == "dish" else value
+            for name, value in request.POST.items()
+        }
 
 
 def serve(recipe, dish):
@@ -150,9 +161,14 @@ def test_the_hosts_reporter_filter_is_respected(outbox, settings):
 
     get_default_exception_reporter_filter.cache_clear()
     try:
-        assert variables_of(serve, outbox, "salt", "soup") == {"recipe": "salt", "dish": "[Filtered]"}
+        assert variables_of(serve, outbox, "salt", "soup") == {
+            "recipe": "salt",
+            "dish": "[Filtered]",
+        }
     finally:
-        settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"
+        settings.DEFAULT_EXCEPTION_REPORTER_FILTER = (
+            "django.views.debug.SafeExceptionReporterFilter"
+        )
         get_default_exception_reporter_filter.cache_clear()
 
 
@@ -187,7 +203,9 @@ def test_in_app_follows_the_setting(outbox, configure):
     configure(IN_APP=["-tests.test_frame_locals"])
     error_tracking.capture_exception(raised(outer))
     frames = outbox[-1].exceptions[0].frames
-    assert not any(frame.in_app for frame in frames if frame.module == "tests.test_frame_locals")
+    assert not any(
+        frame.in_app for frame in frames if frame.module == "tests.test_frame_locals"
+    )
     configure(IN_APP=["json"])
     import json
 

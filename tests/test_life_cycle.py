@@ -9,8 +9,16 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from error_tracking import gate, signals, upkeep
-from error_tracking.models import Activity, ErrorGroup, GroupClient, HourlyCount, KnownBug, Release
+from error_tracking import signals
+from error_tracking.bugs import gate, maintenance
+from error_tracking.models import (
+    Activity,
+    ErrorGroup,
+    GroupClient,
+    HourlyCount,
+    KnownBug,
+    Release,
+)
 from error_tracking.recorder import store
 from error_tracking.utils import hour_of
 from tests.factories import make_event
@@ -20,7 +28,12 @@ def happen(fingerprint="f" * 32, *, at=0.0, release="", times=1, **values):
     """Store events of one group, *at* seconds from now."""
     moment = timezone.now().timestamp() + at
     store.store(
-        [make_event(fingerprint=fingerprint, timestamp=moment, release=release, **values) for _ in range(times)]
+        [
+            make_event(
+                fingerprint=fingerprint, timestamp=moment, release=release, **values
+            )
+            for _ in range(times)
+        ]
     )
     return ErrorGroup.objects.get(fingerprint=fingerprint)
 
@@ -84,7 +97,9 @@ class TestRegression:
 
     def test_without_releases_a_closed_issue_has_an_hour_of_grace(self):
         bug = bug_of()
-        KnownBug.objects.filter(pk=bug.pk).resolve(by="GitHub", grace_until=timezone.now() + dt.timedelta(hours=1))
+        KnownBug.objects.filter(pk=bug.pk).resolve(
+            by="GitHub", grace_until=timezone.now() + dt.timedelta(hours=1)
+        )
         happen(at=3_500)
         bug.refresh_from_db()
         assert bug.status == "resolved"
@@ -93,7 +108,7 @@ class TestRegression:
         assert bug.status == "open"
 
     def test_folded_events_count_as_of_the_release_of_their_group(self):
-        from error_tracking.events import Fold
+        from error_tracking.events.event import Fold
 
         bug = bug_of(release="r1")
         event = make_event(release="r1")
@@ -114,7 +129,9 @@ class TestRegression:
             bug = bug_of()
             bug.resolve()
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("django.db.transaction.on_commit", lambda call, **kwargs: call())
+                patch.setattr(
+                    "django.db.transaction.on_commit", lambda call, **kwargs: call()
+                )
                 happen(at=1, times=5)
                 happen(at=2, times=5)
         finally:
@@ -135,11 +152,11 @@ class TestMuting:
     def test_muting_lasts_until_a_moment(self):
         bug = bug_of()
         assert bug.mute(by="ada", until=timezone.now() + dt.timedelta(days=1))
-        upkeep.run()
+        maintenance.run()
         bug.refresh_from_db()
         assert bug.status == "muted"
         KnownBug.objects.update(muted_until=timezone.now())
-        upkeep.run()
+        maintenance.run()
         bug.refresh_from_db()
         assert (bug.status, bug.muted_until) == ("open", None)
         assert bug.activities.last().text == "the time of muting is over"
@@ -148,11 +165,11 @@ class TestMuting:
         bug = bug_of(times=3)
         bug.mute(events=2)
         happen()
-        upkeep.run()
+        maintenance.run()
         bug.refresh_from_db()
         assert bug.status == "muted"
         happen()
-        upkeep.run()
+        maintenance.run()
         bug.refresh_from_db()
         assert (bug.status, bug.muted_until_count) == ("open", None)
 
@@ -160,7 +177,7 @@ class TestMuting:
         bug = bug_of()
         bug.mute()
         happen(times=20)
-        upkeep.run()
+        maintenance.run()
         bug.refresh_from_db()
         assert bug.status == "muted"
 
@@ -175,8 +192,15 @@ class TestMerging:
         assert (one.occurrence_count, one.groups.count()) == (7, 2)
         assert one.first_occurrence < one.last_occurrence
         two.refresh_from_db()
-        assert (two.status, two.merged_into, two.occurrence_count) == ("resolved", one, 0)
-        assert one.activities.filter(verb="merged", by="ada").get().text == "B-002 belongs to it"
+        assert (two.status, two.merged_into, two.occurrence_count) == (
+            "resolved",
+            one,
+            0,
+        )
+        assert (
+            one.activities.filter(verb="merged", by="ada").get().text
+            == "B-002 belongs to it"
+        )
         happen("2" * 32, at=5)
         one.refresh_from_db()
         two.refresh_from_db()
@@ -191,7 +215,9 @@ class TestMerging:
         assert three.merged_into == one
         four = bug_of("4" * 32)
         KnownBug.objects.filter(pk=one.pk).merge_into(four)
-        assert {bug.merged_into for bug in KnownBug.objects.exclude(pk=four.pk)} == {four}
+        assert {bug.merged_into for bug in KnownBug.objects.exclude(pk=four.pk)} == {
+            four
+        }
         four.refresh_from_db()
         assert four.occurrence_count == 4
 
@@ -247,18 +273,22 @@ class TestUpkeep:
     def test_powers_of_ten_are_news_and_nothing_between(self):
         bug = bug_of(times=9)
         for _ in range(3):
-            upkeep.run()
+            maintenance.run()
         assert verbs(bug) == ["created"]
         happen(times=1)
-        upkeep.run()
-        upkeep.run()
+        maintenance.run()
+        maintenance.run()
         happen(times=500)
-        upkeep.run()
-        texts = list(bug.activities.filter(verb="milestone").values_list("text", flat=True))
+        maintenance.run()
+        texts = list(
+            bug.activities.filter(verb="milestone").values_list("text", flat=True)
+        )
         assert texts == ["10 occurrences", "100 occurrences"]
         bug.refresh_from_db()
         assert bug.next_milestone == 1_000
-        assert bug.news == bug.activities.filter(verb="milestone").last().pk
+        assert (
+            bug.latest_activity_id == bug.activities.filter(verb="milestone").last().pk
+        )
 
     def test_spike_is_told_once_a_day(self):
         bug = bug_of(at=-86_400)
@@ -278,7 +308,8 @@ class TestUpkeep:
         hour = hour_of(timezone.now())
         group = ErrorGroup.objects.get()
         HourlyCount.objects.bulk_create(
-            HourlyCount(group=group, hour=hour - dt.timedelta(hours=n), count=20) for n in range(1, 168)
+            HourlyCount(group=group, hour=hour - dt.timedelta(hours=n), count=20)
+            for n in range(1, 168)
         )
         gate.note_spikes()
         assert "spiking" not in verbs(bug)
@@ -287,22 +318,26 @@ class TestUpkeep:
         bug = bug_of(times=100)
         group = ErrorGroup.objects.get()
         today = timezone.now().date()
-        GroupClient.objects.bulk_create(GroupClient(group=group, day=today, hash=f"{n:016x}") for n in range(100))
+        GroupClient.objects.bulk_create(
+            GroupClient(group=group, day=today, hash=f"{n:016x}") for n in range(100)
+        )
         KnownBug.objects.update(has_manual_severity=True)
-        upkeep.run()
+        maintenance.run()
         bug.refresh_from_db()
         assert bug.severity == "high"
         KnownBug.objects.update(has_manual_severity=False)
-        upkeep.run()
-        upkeep.run()
+        maintenance.run()
+        maintenance.run()
         bug.refresh_from_db()
         assert bug.severity == "critical"
         assert verbs(bug).count("edited") == 1
 
-    def test_the_round_is_a_handful_of_questions_when_nothing_is_to_do(self, django_assert_max_num_queries):
+    def test_the_round_is_a_handful_of_questions_when_nothing_is_to_do(
+        self, django_assert_max_num_queries
+    ):
         bug_of()
         with django_assert_max_num_queries(10):
-            upkeep.run()
+            maintenance.run()
 
 
 @pytest.mark.django_db
@@ -311,9 +346,11 @@ def test_news_of_a_bug_grow_in_the_order_of_commits():
     bug.start(by="ada")
     bug.resolve(by="ada")
     bug.refresh_from_db()
-    assert bug.news == Activity.objects.filter(bug=bug).last().pk
-    before = bug.news
-    KnownBug.objects.filter(pk=bug.pk).note(Activity.Verb.NOTE, by="ada", text="I looked into it")
+    assert bug.latest_activity_id == Activity.objects.filter(bug=bug).last().pk
+    before = bug.latest_activity_id
+    KnownBug.objects.filter(pk=bug.pk).record_activity(
+        Activity.Verb.NOTE, by="ada", text="I looked into it"
+    )
     bug.refresh_from_db()
-    assert bug.news == before, "a note is for people"
+    assert bug.latest_activity_id == before, "a note is for people"
     assert connection.in_atomic_block

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from django.test import Client
+import types
 
-from error_tracking import noise
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import path
+
+from error_tracking.capture import noise
 
 # Paths from published access logs: lawsonry.com (2014), daviddever.net (nginx, one year), kbeezie.com, errorlogs.net,
 # and the request lists of the SANS Internet Storm Center's web honeypots.
@@ -146,14 +150,14 @@ BROWSERS = [
 ]
 
 
-@pytest.mark.parametrize("path", SCANNED)
-def test_scanned_path_is_noise(path):
-    assert noise.is_scanner_path(path)
+@pytest.mark.parametrize("scanned", SCANNED)
+def test_scanned_path_is_noise(scanned):
+    assert noise.is_scanner_path(scanned)
 
 
-@pytest.mark.parametrize("path", REAL)
-def test_real_path_is_not(path):
-    assert not noise.is_scanner_path(path)
+@pytest.mark.parametrize("real", REAL)
+def test_real_path_is_not(real):
+    assert not noise.is_scanner_path(real)
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -168,12 +172,43 @@ def test_browser_bot_and_library_are_not(agent):
 
 def test_scanners_share_a_group_apart_from_real_dead_links(outbox):
     client = Client(headers={"referer": "http://testserver/", "host": "testserver"})
-    for path in ("/wp-login.php", "/.env", "/no/such/page/", "/another/"):
-        client.get(path)
+    for url in ("/wp-login.php", "/.env", "/no/such/page/", "/another/"):
+        client.get(url)
     scanned, env, dead, another = outbox
-    assert scanned.fingerprint == env.fingerprint != dead.fingerprint == another.fingerprint
+    assert (
+        scanned.fingerprint
+        == env.fingerprint
+        != dead.fingerprint
+        == another.fingerprint
+    )
     assert scanned.title == "HTTP 404 for scanners"
     assert [event.is_evidence for event in outbox] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("name", ["jenkins", "backup.sql", ".env", "wp-login.php"])
+@pytest.mark.parametrize(
+    "pattern", ["{}", "{}/<int:pk>/", "<slug:any>/{}", "<path:any>"]
+)
+def test_what_the_site_serves_is_never_a_scanner_s(settings, outbox, name, pattern):
+    def missing(request, **kwargs):
+        return HttpResponse(status=404)
+
+    module = types.ModuleType("urls_of_a_site")
+    module.urlpatterns = [path(pattern.format(name), missing)]
+    settings.ROOT_URLCONF = module
+    url = "/" + pattern.format(name).replace("<int:pk>", "7").replace("<slug:any>", "a")
+    Client().get(url.replace("<path:any>", f"some/{name}"))
+    [event] = outbox
+    assert event.title.startswith("HTTP 404 on /")
+    assert event.route != ""
+
+
+def test_excluded_paths_are_those_of_the_urlconf(outbox):
+    for script_name in ("", "/app"):
+        client = Client(raise_request_exception=False)
+        client.get("/health/crash/", SCRIPT_NAME=script_name)
+        client.get("/crash/", SCRIPT_NAME=script_name)
+    assert [event.route for event in outbox] == ["/crash/", "/crash/"]
 
 
 def test_foreign_hosts_share_a_group(outbox):
@@ -184,7 +219,9 @@ def test_foreign_hosts_share_a_group(outbox):
     assert outbox[0].title == "HTTP 400 for host names that are not this site's"
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
 def test_a_client_that_goes_away_while_it_sends_a_form_is_no_csrf_failure(outbox, kind):
     """Django takes what it could not read for a form without a token; on a real visitor's line it would be a bug."""
 
@@ -197,15 +234,31 @@ def test_a_client_that_goes_away_while_it_sends_a_form_is_no_csrf_failure(outbox
     own = {"HTTP_HOST": "testserver", "HTTP_ORIGIN": "http://testserver"}
     client = Client(enforce_csrf_checks=True)
     client.cookies["csrftoken"] = "a" * 32
-    client.post("/form/", CONTENT_TYPE=kind, CONTENT_LENGTH="900", **{"wsgi.input": Gone()}, **own)
+    client.post(
+        "/form/",
+        CONTENT_TYPE=kind,
+        CONTENT_LENGTH="900",
+        **{"wsgi.input": Gone()},
+        **own,
+    )
     client.post("/form/", **own)
     gone, forged = outbox
-    assert (gone.error_type, gone.status_code, gone.is_evidence) == ("http_4xx", 499, False)
-    assert (forged.error_type, forged.status_code, forged.is_evidence) == ("csrf", 403, True)
+    assert (gone.error_type, gone.status_code, gone.is_evidence) == (
+        "http_4xx",
+        499,
+        False,
+    )
+    assert (forged.error_type, forged.status_code, forged.is_evidence) == (
+        "csrf",
+        403,
+        True,
+    )
 
 
 def test_a_crash_is_never_noise(outbox):
-    Client(raise_request_exception=False).get("/crash/", headers={"user-agent": "sqlmap/1.7.8"})
+    Client(raise_request_exception=False).get(
+        "/crash/", headers={"user-agent": "sqlmap/1.7.8"}
+    )
     assert (outbox[0].error_type, outbox[0].status_code) == ("exception", 500)
 
 

@@ -21,10 +21,12 @@ from django.urls import path, re_path
 from django.utils.functional import SimpleLazyObject
 
 import error_tracking
-from error_tracking import context, testing
+from error_tracking import testing
+from error_tracking.capture import context
+from error_tracking.events.object_text import safe_text
 from error_tracking.integrations import commands
 from error_tracking.integrations.logging import ErrorLogHandler
-from error_tracking.utils import UNPRINTABLE, safe_text
+from error_tracking.utils import UNPRINTABLE
 
 from .factories import raised
 
@@ -67,7 +69,9 @@ class EqualError(Exception):
         raise RuntimeError("no truth")
 
 
-@pytest.mark.parametrize("kind", [ClasslessError, AlienError, DictlessError, EqualError])
+@pytest.mark.parametrize(
+    "kind", [ClasslessError, AlienError, DictlessError, EqualError]
+)
 def test_a_hostile_class_costs_nothing(outbox, kind):
     """FAULTS C20, C26: what an exception is, its type says, not the exception."""
 
@@ -89,15 +93,24 @@ def test_notes_follow_the_message_and_anything_may_stand_there(outbox):
     odd, strange, subclassed = raised(fail), raised(fail), raised(fail)
     odd.__notes__ = 5
     strange.__notes__ = ["one", 2, object()]
-    subclassed.__notes__ = type("Notes", (list,), {"__getitem__": lambda *_: 1 / 0})(["x"])
+    subclassed.__notes__ = type("Notes", (list,), {"__getitem__": lambda *_: 1 / 0})(
+        ["x"]
+    )
     plain = raised(fail)
     for error in (noted, odd, strange, subclassed, plain):
         error_tracking.capture_exception(error)
     texts = [event.exceptions[0].message for event in outbox]
-    assert texts[0].startswith("the till is empty\ntry again with password=[Filtered]\nxxx")
+    assert texts[0].startswith(
+        "the till is empty\ntry again with password=[Filtered]\nxxx"
+    )
     assert len(texts[0]) < 1_100
     assert texts[0].splitlines()[1] in outbox[0].traceback
-    assert texts[1:] == ["the till is empty", "the till is empty\none", "the till is empty", "the till is empty"]
+    assert texts[1:] == [
+        "the till is empty",
+        "the till is empty\none",
+        "the till is empty",
+        "the till is empty",
+    ]
     assert len({event.fingerprint for event in outbox}) == 1
 
 
@@ -106,13 +119,21 @@ def test_notes_follow_the_message_and_anything_may_stand_there(outbox):
     [
         lambda: error_tracking.capture_exception(raised(fail), fingerprint=None),
         lambda: error_tracking.capture_exception(raised(fail), fingerprint=5),
-        lambda: error_tracking.capture_exception(raised(fail), fingerprint=["a", 5, object()]),
-        lambda: error_tracking.capture_exception(raised(fail), tags="no mapping", extra=[1]),
-        lambda: error_tracking.capture_exception(raised(fail), tags={1: object()}, extra={None: {1}}),
+        lambda: error_tracking.capture_exception(
+            raised(fail), fingerprint=["a", 5, object()]
+        ),
+        lambda: error_tracking.capture_exception(
+            raised(fail), tags="no mapping", extra=[1]
+        ),
+        lambda: error_tracking.capture_exception(
+            raised(fail), tags={1: object()}, extra={None: {1}}
+        ),
         lambda: error_tracking.capture_exception(raised(fail), level=None),
         lambda: error_tracking.capture_exception(raised(fail), level=["error"]),
         lambda: error_tracking.capture_message(None, level=5, fingerprint=None),
-        lambda: error_tracking.capture_message("x", extra=SimpleLazyObject(lambda: 1 / 0)),
+        lambda: error_tracking.capture_message(
+            "x", extra=SimpleLazyObject(lambda: 1 / 0)
+        ),
     ],
 )
 def test_odd_arguments_do_not_raise_and_cost_no_stacktrace(outbox, call):
@@ -125,7 +146,9 @@ def test_odd_arguments_do_not_raise_and_cost_no_stacktrace(outbox, call):
     [
         lambda: error_tracking.add_breadcrumb("x", data=[1]),
         lambda: error_tracking.add_breadcrumb("x", data="text"),
-        lambda: error_tracking.add_breadcrumb("x", data=SimpleLazyObject(lambda: 1 / 0)),
+        lambda: error_tracking.add_breadcrumb(
+            "x", data=SimpleLazyObject(lambda: 1 / 0)
+        ),
         lambda: error_tracking.add_breadcrumb(None, category=None, level=None),
         lambda: error_tracking.set_tag(None, None),
         lambda: error_tracking.set_user(object(), object()),
@@ -153,7 +176,7 @@ def test_a_failing_part_costs_that_part(outbox, swallowed):
         def items(self):
             raise RuntimeError("changed while it was read")
 
-    service = error_tracking.api.ErrorCaptureService()
+    service = error_tracking.capture.api.ErrorCaptureService()
     service.capture_exception(None, raised(fail), more=lambda: 1 / 0)
     error_tracking.capture_exception(raised(fail), tags=Broken(a=1))
     assert all(event.traceback and event.exceptions[0].frames for event in outbox)
@@ -166,9 +189,11 @@ class Shouting(logging.Handler):
         raise RuntimeError("a handler of the host's that raises")
 
 
-def test_our_own_log_line_cannot_raise_and_does_not_tell_what_the_host_raised(outbox, swallowed, caplog):
+def test_our_own_log_line_cannot_raise_and_does_not_tell_what_the_host_raised(
+    outbox, swallowed, caplog
+):
     """FAULTS C03, V05: the line is about us; the host's exception is not printed with it."""
-    service = error_tracking.api.ErrorCaptureService()
+    service = error_tracking.capture.api.ErrorCaptureService()
     logger, handler = logging.getLogger("error_tracking"), Shouting()
     try:
         fail("password=hunter2 of ann")
@@ -224,7 +249,10 @@ def test_huge_arguments_of_any_plain_type_are_cut_first(outbox):
     """FAULTS C22."""
     for argument in ("x" * 50_000_000, b"\xff" * 50_000_000):
         error_tracking.capture_exception(raised(fail, argument))
-    assert [len(event.exceptions[0].message) for event in outbox] == [4_000, 4_000]
+    messages = [event.exceptions[0].message for event in outbox]
+    assert max(map(len, messages)) <= 4_000
+    assert messages[0].endswith(" more characters")
+    assert messages[1].endswith(" more bytes")
 
 
 def test_cycles_of_causes_and_groups_end(outbox):
@@ -274,7 +302,11 @@ def test_each_exception_has_its_own_reference(outbox, settings):
         raise first
 
     settings.ROOT_URLCONF = urls(path("two/", view))
-    content = Client(raise_request_exception=False).get("/two/", headers={"accept": "text/html"}).content.decode()
+    content = (
+        Client(raise_request_exception=False)
+        .get("/two/", headers={"accept": "text/html"})
+        .content.decode()
+    )
     first, second = outbox
     assert first.reference in content
     assert second.reference not in content
@@ -289,17 +321,26 @@ def test_a_unit_keeps_only_a_few_events(outbox):
 
 
 @pytest.mark.parametrize("status", [404, 418, 200])
-def test_a_crash_that_a_middleware_turns_into_another_answer_stays_a_crash(outbox, settings, status):
+def test_a_crash_that_a_middleware_turns_into_another_answer_stays_a_crash(
+    outbox, settings, status
+):
     """FAULTS C01: else a real error would wait for evidence like a scanner's 404."""
 
     def soften(get_response):
         def call(request):
             answer = get_response(request)
-            return HttpResponse("hm", status=status) if answer.status_code == 500 else answer
+            return (
+                HttpResponse("hm", status=status)
+                if answer.status_code == 500
+                else answer
+            )
 
         return call
 
-    settings.MIDDLEWARE = ["error_tracking.middleware.ErrorCaptureMiddleware", "tests.test_odd_input.soften"]
+    settings.MIDDLEWARE = [
+        "error_tracking.middleware.ErrorCaptureMiddleware",
+        "tests.test_odd_input.soften",
+    ]
     sys.modules[__name__].soften = soften
     response = Client(raise_request_exception=False).get("/crash/")
     assert response.status_code == status
@@ -322,19 +363,28 @@ def test_an_excluded_disconnect_is_not_counted(outbox, configure, settings):
 # Commands.
 
 
-@pytest.mark.parametrize("error", [CommandError("no such file"), KeyboardInterrupt(), SystemExit(1)])
-def test_an_answer_of_a_command_is_no_error_also_with_traceback(outbox, monkeypatch, error):
+@pytest.mark.parametrize(
+    "error", [CommandError("no such file"), KeyboardInterrupt(), SystemExit(1)]
+)
+def test_an_answer_of_a_command_is_no_error_also_with_traceback(
+    outbox, monkeypatch, error
+):
     monkeypatch.setattr(sys, "argv", ["manage.py", "loaddata", "x", "--traceback"])
     commands.capture_failure(error)
     assert outbox == []
 
 
-def test_a_package_that_is_run_has_no_command_and_no_secret_for_a_name(outbox, monkeypatch):
+def test_a_package_that_is_run_has_no_command_and_no_secret_for_a_name(
+    outbox, monkeypatch
+):
     monkeypatch.setattr(sys, "argv", ["/srv/shop/__main__.py", "--token=abc"])
     commands.capture_failure(raised(fail))
     monkeypatch.setattr(sys, "argv", ["/venv/django/__main__.py", "import_pets"])
     commands.capture_failure(raised(fail))
-    assert [event.context["command"]["name"] for event in outbox] == ["__main__.py", "import_pets"]
+    assert [event.context["command"]["name"] for event in outbox] == [
+        "__main__.py",
+        "import_pets",
+    ]
     assert outbox[0].context["command"]["arguments"] == ["--token=[Filtered]"]
 
 
@@ -368,13 +418,22 @@ def needs_host(request):
 
 ODD_BODIES = {
     "nothing": (b"", "application/x-www-form-urlencoded"),
-    "nul and surrogates": (b"a=%00%ED%A0%80&password=x", "application/x-www-form-urlencoded"),
+    "nul and surrogates": (
+        b"a=%00%ED%A0%80&password=x",
+        "application/x-www-form-urlencoded",
+    ),
     "no such charset": (b"a=1", "application/x-www-form-urlencoded; charset=x-none"),
     "multipart without boundary": (b"a=1", "multipart/form-data"),
-    "broken multipart": (b"--x\r\nContent-Disposition: form-data; name", "multipart/form-data; boundary=x"),
+    "broken multipart": (
+        b"--x\r\nContent-Disposition: form-data; name",
+        "multipart/form-data; boundary=x",
+    ),
     "bad boundary": (b"a=1", "multipart/form-data; boundary=\xff\xfe"),
     "binary": (bytes(range(256)) * 100, "application/octet-stream"),
-    "many fields": (b"&".join(b"a%d=1" % n for n in range(5_000)), "application/x-www-form-urlencoded"),
+    "many fields": (
+        b"&".join(b"a%d=1" % n for n in range(5_000)),
+        "application/x-www-form-urlencoded",
+    ),
     "huge": (b"a=" + b"x" * 3_000_000, "application/x-www-form-urlencoded"),
 }
 
@@ -385,7 +444,9 @@ def test_any_body_gives_one_event(outbox, settings, name):
     body, kind = ODD_BODIES[name]
     settings.ROOT_URLCONF = urls(path("reads/", reads))
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
-    Client(raise_request_exception=False).generic("POST", "/reads/?a=%00%ff&a=2", body, content_type=kind)
+    Client(raise_request_exception=False).generic(
+        "POST", "/reads/?a=%00%ff&a=2", body, content_type=kind
+    )
     [event] = outbox
     assert event.status_code in {400, 413, 500}
     assert len(event.to_bytes()) <= 65_536
@@ -393,14 +454,25 @@ def test_any_body_gives_one_event(outbox, settings, name):
 
 
 @pytest.mark.parametrize(
-    "body", [b"[" * 900 + b"]" * 900, b'{"a": NaN}', b'"' + b"\\ud800" * 50 + b'"', b"\xff\xfe", b'{"": {"": 1}}']
+    "body",
+    [
+        b"[" * 900 + b"]" * 900,
+        b'{"a": NaN}',
+        b'"' + b"\\ud800" * 50 + b'"',
+        b"\xff\xfe",
+        b'{"": {"": 1}}',
+    ],
 )
 def test_any_json_gives_one_event_that_can_be_stored(outbox, settings, body):
     """FAULTS C16, S06, S08."""
     settings.ROOT_URLCONF = urls(path("json/", reads_json))
-    Client(raise_request_exception=False).generic("POST", "/json/", body, content_type="application/json")
+    Client(raise_request_exception=False).generic(
+        "POST", "/json/", body, content_type="application/json"
+    )
     [event] = outbox
-    json.dumps([json.loads(line) for line in event.to_bytes().splitlines()], allow_nan=False)
+    json.dumps(
+        [json.loads(line) for line in event.to_bytes().splitlines()], allow_nan=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -432,20 +504,31 @@ def test_the_body_is_the_views_own(outbox, settings):
     """FAULTS C14: nothing is read before the view; it may stream, and set upload handlers."""
     settings.ROOT_URLCONF = urls(path("streams/", streams))
     body = b"--x\r\nnot parsed by anybody"
-    response = Client().generic("POST", "/streams/", body, content_type="multipart/form-data; boundary=x")
+    response = Client().generic(
+        "POST", "/streams/", body, content_type="multipart/form-data; boundary=x"
+    )
     assert response.content == body
     assert outbox == []
 
 
-def test_catch_all_routes_have_scanners_in_the_noise_and_own_names_out_of_it(outbox, settings):
+def test_what_resolves_is_no_noise(outbox, settings):
     def missing(request, **kwargs):
         return HttpResponse(status=404)
 
     own = path("jenkins/<int:pk>/", missing)
-    settings.ROOT_URLCONF = urls(own, path("shop/<slug:slug>/", missing), re_path(r"^(?P<page>.*)$", missing))
-    for url in ("/jenkins/3/", "/shop/wp-1200-filter/", "/wp-login.php", "/php/", "/.env"):
+    settings.ROOT_URLCONF = urls(
+        own, path("shop/<slug:slug>/", missing), re_path(r"^(?P<page>.*)$", missing)
+    )
+    for url in (
+        "/jenkins/3/",
+        "/shop/wp-1200-filter/",
+        "/wp-login.php",
+        "/php/",
+        "/.env",
+    ):
         Client().get(url)
-    assert [event.title.endswith("for scanners") for event in outbox] == [False, False, True, False, True]
+    # What resolves is the site's own, also by a route that matches every path.
+    assert not any(event.title.endswith("for scanners") for event in outbox)
 
 
 def test_streams_are_left_alone(settings, outbox):
@@ -485,6 +568,8 @@ def test_streams_are_left_alone(settings, outbox):
 
 
 def test_an_answer_of_a_machine_keeps_its_body(outbox, settings):
-    settings.ROOT_URLCONF = urls(path("api/", lambda request: JsonResponse({"a": 1}, status=422)))
+    settings.ROOT_URLCONF = urls(
+        path("api/", lambda request: JsonResponse({"a": 1}, status=422))
+    )
     assert Client().get("/api/").json() == {"a": 1}
     assert testing.outbox[0].status_code == 422

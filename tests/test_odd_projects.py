@@ -78,9 +78,6 @@ PROJECTS = {
         values["TIME_ZONE"], values["LOGGING_CONFIG"] = "Asia/Kathmandu", None
         values["DEFAULT_AUTO_FIELD"] = "django.db.models.AutoField"
     """,
-    "autocommit off": """
-        MIGRATED = "connections.databases['default']['AUTOCOMMIT'] = False; del connections['default']"
-    """,
     "atomic requests": "values['DATABASES']['default']['ATOMIC_REQUESTS'] = True",
     "immediate and atomic": """
         values["ERROR_TRACKING"]["RECORDER"] = "immediate"
@@ -96,57 +93,6 @@ def test_an_error_is_stored_and_becomes_a_bug(tmp_path, name):
     found = run(tmp_path, GET, PROJECTS[name])
     has_page = name != "no middleware of ours"
     assert found == [f"500 {has_page}", "1 1 0 None"]
-
-
-FILE = """
-    import sqlite3
-    from error_tracking import filing
-    from error_tracking.models import KnownBug
-    from error_tracking.tasks import create_bug_task
-    def committed():
-        with sqlite3.connect(folder + "/site.sqlite3", timeout=20) as database:
-            rows = "SELECT bug_id, filed_at IS NOT NULL FROM error_tracking_filing"
-            print(sorted(database.execute(rows)))
-    committed()
-    for way in (create_bug_task, lambda _: call_command("error_tracking_sync", verbosity=0)):
-        bug = KnownBug.objects.create(title="by hand")
-        filing.request(bug)
-        connections["default"].commit()
-        way(bug.pk)
-        connections["default"].rollback()
-        committed()
-    print(connections["default"].get_autocommit())
-"""
-
-
-def test_filing_is_committed_where_the_project_has_autocommit_off(tmp_path):
-    """FAULTS S02: what is forgotten after it was filed would be filed again."""
-    templates = """
-        values["TEMPLATES"] = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-    """
-    found = run(tmp_path, GET + FILE, templates + PROJECTS["autocommit off"])
-    bugs = [(key, 1) for key in (1, 2, 3)]
-    found = [line for line in found if line.startswith(("[", "True", "False"))]
-    assert found == [str(bugs[:1]), str(bugs[:2]), str(bugs), "False"]
-
-
-COMMANDS = """
-    import sqlite3
-    from error_tracking.models import ErrorLog
-    call_command("error_tracking_bugs", "mute", "B-001", verbosity=0)
-    connections["default"].rollback()
-    ErrorLog.objects.update(user_label="ann", user_id=7)
-    connections["default"].commit()
-    call_command("error_tracking_erase", "--user=7", verbosity=0)
-    connections["default"].rollback()
-    with sqlite3.connect(folder + "/site.sqlite3", timeout=20) as database:
-        print(*database.execute("SELECT status FROM error_tracking_knownbug"))
-        print(*database.execute("SELECT user_label FROM error_tracking_errorlog"))
-"""
-
-
-def test_what_a_command_does_is_committed_where_the_project_has_autocommit_off(tmp_path):
-    assert run(tmp_path, GET + COMMANDS, PROJECTS["autocommit off"])[-2:] == ["('muted',)", "('',)"]
 
 
 USERS = """
@@ -272,9 +218,14 @@ EARLY = """
 """
 
 
-@pytest.mark.parametrize(("apps", "late"), [([], "False False True"), (["error_tracking"], "True True False")])
+@pytest.mark.parametrize(
+    ("apps", "late"),
+    [([], "False False True"), (["error_tracking"], "True True False")],
+)
 def test_what_is_imported_early_or_without_the_app_raises_nothing(tmp_path, apps, late):
     command = [sys.executable, "-c", textwrap.dedent(EARLY), str(tmp_path), *apps]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["False False True", late]

@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,28 +22,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from error_tracking import health, known, recorder
-from error_tracking.capture import ErrorCaptureService
-from error_tracking.events import KINDS, Fold
+from error_tracking import health, recorder
+from error_tracking.bugs import known, sweep
+from error_tracking.bugs.known import PublicState
+from error_tracking.capture.service import ErrorCaptureService
+from error_tracking.events.event import KINDS, Fold
+from error_tracking.events.kinds import CLASSES_PER_PLACE, QUOTAS, Kind
 from error_tracking.exceptions import StaleJournalError
-from error_tracking.known import PublicState
 from error_tracking.models import ErrorGroup, ErrorLog, HourlyCount, HourlyTotal
 from error_tracking.models import Journal as JournalRow
 from error_tracking.models.base import moment_from
+from error_tracking.recorder import (
+    batch_writer,
+    failures,
+    memory_counts,
+    outage,
+    store,
+    worker,
+)
 from error_tracking.recorder import budget as budgets
-from error_tracking.recorder import drain, outage, store, writer
 from error_tracking.recorder import intake as intakes
 from error_tracking.recorder import journal as journals
 from error_tracking.recorder import machine as machines
-from error_tracking.recorder.budget import Budget
-from error_tracking.recorder.journal import COUNT, EVENT, ForeignJournalError, Journal, MemoryStorage
+from error_tracking.recorder.batch_items import BatchItems, items_in
+from error_tracking.recorder.budget import Budget, Overflow
+from error_tracking.recorder.journal import (
+    COUNT,
+    EVENT,
+    ForeignJournalError,
+    JournalFile,
+    MemoryStorage,
+)
 from error_tracking.recorder.machine import Machine
 from error_tracking.utils import hour_of
 from tests.factories import make_event
 from tests.test_pipeline import assert_counted, memory_journal
 
 IDENTITY = "f" * 32
-ADMINS = ["ada@example.com"] if django.VERSION >= (6, 0) else [("Ada", "ada@example.com")]
+ADMINS = (
+    ["ada@example.com"] if django.VERSION >= (6, 0) else [("Ada", "ada@example.com")]
+)
 
 
 def fold_of(event, **values):
@@ -70,7 +89,7 @@ def wait_until(is_so):
 
 def left_by_a_dead_process(folder, *records, identity=IDENTITY):
     """Return the file of a journal with *records* whose owner is gone."""
-    journal = Journal.create(folder, identity)
+    journal = JournalFile.create(folder, identity)
     for payload in records:
         journal.append(EVENT, payload)
     path = journal.storage.path
@@ -79,13 +98,20 @@ def left_by_a_dead_process(folder, *records, identity=IDENTITY):
 
 
 class TestFormat:
-    @given(st.lists(st.tuples(st.sampled_from([EVENT, COUNT]), st.binary(max_size=300)), max_size=40))
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from([EVENT, COUNT]), st.binary(max_size=300)),
+            max_size=40,
+        )
+    )
     def test_what_goes_in_comes_out_in_order(self, records):
         journal = memory_journal()
         for kind, payload in records:
             journal.append(kind, payload)
         batch = journal.read()
-        assert (batch.records if batch else []) == [(n, *record) for n, record in enumerate(records, 1)]
+        assert (batch.records if batch else []) == [
+            (n, *record) for n, record in enumerate(records, 1)
+        ]
 
     @given(st.data())
     def test_any_damage_costs_what_it_hits_and_is_counted(self, data):
@@ -101,7 +127,9 @@ class TestFormat:
         batch = journal.read()
         records = batch.records if batch else []
         assert all(written[sequence - 1] == payload for sequence, _, payload in records)
-        assert [sequence for sequence, _, _ in records] == sorted({sequence for sequence, _, _ in records})
+        assert [sequence for sequence, _, _ in records] == sorted(
+            {sequence for sequence, _, _ in records}
+        )
         if batch:
             assert len(records) + batch.lost == batch.position
 
@@ -114,7 +142,9 @@ class TestFormat:
         keep = max(journals._HEADER.size, whole - cut)
         del journal.storage._bytes[keep:]
         journal.storage.size = keep
-        assert len(payloads(journal)) == (keep - journals._HEADER.size) // (journals._FRAME.size + 40)
+        assert len(payloads(journal)) == (keep - journals._HEADER.size) // (
+            journals._FRAME.size + 40
+        )
 
     @given(
         st.lists(
@@ -128,32 +158,43 @@ class TestFormat:
     def test_folds_that_are_alike_are_few_and_tell_the_same(self, told):
         journal, event = memory_journal(), make_event()
         folds = [
-            dataclasses.replace(fold_of(event, client=client), timestamp=moment / 1_000, count=count)
+            dataclasses.replace(
+                fold_of(event, client=client), timestamp=moment / 1_000, count=count
+            )
             for moment, count, client in told
         ]
         for fold in folds:
             journal.append(COUNT, fold.to_bytes())
         batch = journal.read()
-        items, unreadable = drain._items(batch) if batch else ([], 0)
+        contents = items_in(batch) if batch else BatchItems([], [])
 
         def sums(folds):
             found = {}
             for fold in folds:
                 key = fold.client, hour_of(moment_from(fold.timestamp))
                 count, first, last = found.get(key, (0, fold.timestamp, fold.timestamp))
-                found[key] = count + fold.count, min(first, fold.timestamp), max(last, fold.timestamp)
+                found[key] = (
+                    count + fold.count,
+                    min(first, fold.timestamp),
+                    max(last, fold.timestamp),
+                )
             return found
 
-        assert sums(items) == sums(folds)
-        assert len(items) <= 2 * 7 * 2  # two a client and quarter of an hour
-        assert unreadable == 0
+        assert sums(contents.items) == sums(folds)
+        assert len(contents.items) <= 2 * 7 * 2  # two a client and quarter of an hour
+        assert contents.lost == 0
 
-    def test_what_is_no_fold_is_counted_as_lost(self, swallowed):
+    def test_what_is_no_fold_is_counted_as_lost(self):
         journal, whole = memory_journal(), fold_of(make_event()).to_bytes()
-        for payload in (b"short", whole, whole[:46] + b"\xff" + whole[47:47] + b"\xff" + whole[48:]):
+        for payload in (
+            b"short",
+            whole,
+            whole[:46] + b"\xff" + whole[47:47] + b"\xff" + whole[48:],
+        ):
             journal.append(COUNT, payload)
-        items, unreadable = drain._items(journal.read())
-        assert (len(items), unreadable, len(swallowed)) == (1, 2, 2)
+        contents = items_in(journal.read())
+        assert (len(contents.items), contents.lost) == (1, 2)
+        assert [each.sequence for each in contents.unreadable] == [1, 3]
 
     def test_count_record_takes_64_bytes(self):
         event = make_event(client="a" * 16)
@@ -170,7 +211,9 @@ class TestFormat:
             timestamp=st.integers(0, 10**13).map(lambda ms: ms / 1_000),
             error_type=st.sampled_from(KINDS),
             status_code=st.integers(0, 999),
-            client=st.one_of(st.just(""), st.binary(min_size=8, max_size=8).map(bytes.hex)),
+            client=st.one_of(
+                st.just(""), st.binary(min_size=8, max_size=8).map(bytes.hex)
+            ),
             is_evidence=st.booleans(),
             count=st.integers(1, Fold.MOST),
         )
@@ -178,7 +221,10 @@ class TestFormat:
     def test_fold_comes_back_as_it_was(self, fold):
         again = Fold.from_bytes(fold.to_bytes())
         assert abs(again.timestamp - fold.timestamp) < 0.0011
-        assert again == Fold(**{name: getattr(fold, name) for name in fold.__slots__} | {"timestamp": again.timestamp})
+        assert again == Fold(
+            **{name: getattr(fold, name) for name in fold.__slots__}
+            | {"timestamp": again.timestamp}
+        )
 
     @pytest.mark.parametrize("data", [b"", b"x" * 48, b"x" * 50, b"\xff" * 49])
     def test_what_is_no_fold_is_refused(self, data):
@@ -212,9 +258,15 @@ class TestFormat:
         for _ in range(2 * journals._READ_BYTES // 64 + 1):
             journal.append(COUNT, b"x" * each)
         first = journal.read(counts=journals._READ_BYTES // 64)
-        assert (len(first.records), first.is_last) == (journals._READ_BYTES // 64, False)
+        assert (len(first.records), first.is_last) == (
+            journals._READ_BYTES // 64,
+            False,
+        )
         whole = journal.read()
-        assert (len(whole.records), whole.is_last) == (2 * journals._READ_BYTES // 64 + 1, True)
+        assert (len(whole.records), whole.is_last) == (
+            2 * journals._READ_BYTES // 64 + 1,
+            True,
+        )
 
     def test_file_that_was_cut_short_is_read_as_far_as_it_goes(self):
         journal = memory_journal()
@@ -236,8 +288,11 @@ class TestFormat:
         assert str(path_key) == "0198c1f0-0000-7000-8000-000000000001"
         storage = MemoryStorage()
         storage.append(GOLDEN)
-        journal = Journal(storage, IDENTITY, key=path_key)
-        assert [(kind, payload) for _, kind, payload in journal.read().records] == [(1, b'{"a":1}'), (2, b"count")]
+        journal = JournalFile(storage, IDENTITY, key=path_key)
+        assert [(kind, payload) for _, kind, payload in journal.read().records] == [
+            (1, b'{"a":1}'),
+            (2, b"count"),
+        ]
 
 
 GOLDEN = bytes.fromhex(
@@ -249,7 +304,7 @@ GOLDEN = bytes.fromhex(
 class TestFile:
     def test_file_is_private_and_gone_when_drained(self, tmp_path):
         """FAULTS V08."""
-        journal = Journal.create(tmp_path, IDENTITY)
+        journal = JournalFile.create(tmp_path, IDENTITY)
         journal.append(EVENT, b"a")
         path = journal.storage.path
         assert path.stat().st_mode & 0o777 == 0o600
@@ -258,17 +313,22 @@ class TestFile:
         assert not path.exists()
 
     def test_journal_of_a_living_process_is_left_alone(self, tmp_path):
-        journal = Journal.create(tmp_path, IDENTITY)
-        assert Journal.adopt(journal.storage.path, IDENTITY) is None
+        journal = JournalFile.create(tmp_path, IDENTITY)
+        assert JournalFile.adopt(journal.storage.path, IDENTITY) is None
         journal.storage.close(unlink=False)
-        assert Journal.adopt(journal.storage.path, IDENTITY) is not None
+        assert JournalFile.adopt(journal.storage.path, IDENTITY) is not None
 
     def test_only_one_of_two_adopters_gets_it(self, tmp_path):
         path = left_by_a_dead_process(tmp_path, b"a")
-        first, second = Journal.adopt(path, IDENTITY), Journal.adopt(path, IDENTITY)
+        first, second = (
+            JournalFile.adopt(path, IDENTITY),
+            JournalFile.adopt(path, IDENTITY),
+        )
         assert (payloads(first), second) == ([b"a"], None)
 
-    def test_file_drained_since_it_was_opened_is_not_adopted(self, tmp_path, monkeypatch):
+    def test_file_drained_since_it_was_opened_is_not_adopted(
+        self, tmp_path, monkeypatch
+    ):
         path = left_by_a_dead_process(tmp_path, b"a")
         real = journals.fcntl.flock
 
@@ -277,7 +337,7 @@ class TestFile:
             return real(*arguments)
 
         monkeypatch.setattr(journals.fcntl, "flock", late)
-        assert Journal.adopt(path, IDENTITY) is None
+        assert JournalFile.adopt(path, IDENTITY) is None
 
     @pytest.mark.parametrize(
         ("data", "reason"),
@@ -293,7 +353,7 @@ class TestFile:
         path = tmp_path / "x.journal"
         path.write_bytes(data)
         with pytest.raises(ForeignJournalError, match=reason):
-            Journal.adopt(path, IDENTITY)
+            JournalFile.adopt(path, IDENTITY)
         assert path.read_bytes() == data
 
     def test_symlink_and_pipe_in_its_place_are_refused(self, tmp_path):
@@ -303,12 +363,12 @@ class TestFile:
         link.symlink_to(path)
         os.mkfifo(pipe)
         with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
-            Journal.adopt(link, IDENTITY)
+            JournalFile.adopt(link, IDENTITY)
         with pytest.raises((ForeignJournalError, OSError)):
-            Journal.adopt(pipe, IDENTITY)
+            JournalFile.adopt(pipe, IDENTITY)
 
     def test_full_disk_leaves_a_whole_file(self, tmp_path, monkeypatch):
-        journal = Journal.create(tmp_path, IDENTITY)
+        journal = JournalFile.create(tmp_path, IDENTITY)
         journal.append(EVENT, b"a")
         real = os.write
         monkeypatch.setattr(journals.os, "write", lambda fd, data: real(fd, data[:5]))
@@ -321,7 +381,7 @@ class TestFile:
     def test_child_that_lives_on_keeps_no_lock_of_its_parent_s(self, tmp_path):
         """FAULTS T11: the lock belongs to the descriptor, which a fork shares."""
         intake = intakes.Intake(lambda: None)
-        intake.journals.append(Journal.create(tmp_path, IDENTITY))
+        intake.journals.append(JournalFile.create(tmp_path, IDENTITY))
         path = intake.journals[0].storage.path
         read, write = os.pipe()
         child = os.fork()
@@ -331,7 +391,7 @@ class TestFile:
             os._exit(0)
         intake.journals[0].storage.close(unlink=False)
         deadline = time.monotonic() + 5
-        while (adopted := Journal.adopt(path, IDENTITY)) is None:
+        while (adopted := JournalFile.adopt(path, IDENTITY)) is None:
             assert time.monotonic() < deadline
         os.write(write, b".")
         os.waitpid(child, 0)
@@ -339,13 +399,24 @@ class TestFile:
 
 
 class TestBudget:
-    def decisions(self, times, *, limit=10, key=("f", 500, "error", False), start=60_000.0, step=0.001):
+    def decisions(
+        self,
+        times,
+        *,
+        limit=10,
+        key=("f", 500, "error", False),
+        start=60_000.0,
+        step=0.001,
+        kind=Kind.CRASH,
+    ):
         budget, found = Budget(), []
         for number in range(times):
-            is_folded = bool(budget.representative_for(key, start + number * step, limit))
+            is_folded = bool(
+                budget.representative_for(key, kind, start + number * step, limit)
+            )
             found.append(is_folded)
             if not is_folded:
-                budget.keep(key, str(uuid.uuid4()))
+                budget.remember(key, str(uuid.uuid4()))
         return found
 
     def test_quiet_site_keeps_every_event(self):
@@ -365,37 +436,119 @@ class TestBudget:
 
     def test_next_minute_starts_anew(self):
         found = self.decisions(120, step=1.0, limit=1)
-        assert [n for n, folded in enumerate(found) if not folded] == [0, 1, 3, 7, 15, 31, 60, 61, 63, 67, 75, 91]
+        assert [n for n, folded in enumerate(found) if not folded] == [
+            0,
+            1,
+            3,
+            7,
+            15,
+            31,
+            60,
+            61,
+            63,
+            67,
+            75,
+            91,
+        ]
 
     def test_event_without_a_representative_is_whole_whatever_the_number(self):
         budget = Budget()
-        assert [budget.representative_for(("f", 0, "error", True), 1.0, 1) for _ in range(9)] == [""] * 9
+        assert [
+            budget.representative_for(("f", 0, "error", True), Kind.CRASH, 1.0, 1)
+            for _ in range(9)
+        ] == [""] * 9
 
-    def test_process_keeps_a_bounded_number_whole_each_minute(self, monkeypatch):
-        monkeypatch.setattr(budgets, "WHOLE_PER_MINUTE", 15)
-        assert sum(not folded for folded in self.decisions(100, limit=100)) == 15
+    @pytest.mark.parametrize("kind", Kind)
+    def test_process_keeps_a_bounded_number_whole_each_minute(self, kind):
+        whole = QUOTAS[kind].whole
+        found = self.decisions(whole + 50, limit=10_000, kind=kind)
+        assert sum(not folded for folded in found) == whole
 
-    def test_new_groups_are_bounded_and_known_ones_are_not(self, monkeypatch):
-        """FAULTS B06."""
-        monkeypatch.setattr(budgets, "NEW_GROUPS_PER_MINUTE", 3)
+    def test_what_other_kinds_store_whole_takes_nothing_from_crashes(self):
         budget = Budget()
-        admitted = [budget.admits_group(str(n), 1.0, is_known=False) for n in range(5)]
-        assert admitted == [True, True, True, False, False]
-        assert budget.admits_group("1", 2.0, is_known=False)
-        assert budget.admits_group("known", 2.0, is_known=True)
-        assert budget.admits_group("later", 61.0, is_known=False)
+        for kind in set(Kind) - {Kind.CRASH}:
+            key = (kind, 0, "error", True)
+            for _ in range(QUOTAS[kind].whole + 50):
+                if not budget.representative_for(key, kind, 1.0, 10_000):
+                    budget.remember(key, "id")
+            assert budget.representative_for(key, kind, 1.0, 10_000)
+        key = ("crash", 500, "error", False)
+        for _ in range(QUOTAS[Kind.CRASH].whole):
+            assert not budget.representative_for(key, Kind.CRASH, 1.0, 10_000)
+            budget.remember(key, "id")
+        assert budget.representative_for(key, Kind.CRASH, 1.0, 10_000)
+
+    def admitted(self, budget, numbers, kind=Kind.CRASH, place="", now=1.0):
+        """Return how many groups of their own the new groups *numbers* become."""
+        found = [
+            budget.overflow_for(
+                f"{kind} {place} {n}", kind, place or str(n), now, is_known=False
+            )
+            for n in numbers
+        ]
+        return found.count(None)
+
+    @pytest.mark.parametrize("kind", Kind)
+    def test_new_groups_of_a_kind_are_bounded_and_known_ones_are_not(self, kind):
+        """FAULTS B06."""
+        budget, bound = Budget(), QUOTAS[kind].new_groups
+        assert self.admitted(budget, range(bound + 20), kind) == bound
+        assert budget.overflow_for("new", kind, "x", 1.0, is_known=False) == Overflow(
+            kind
+        )
+        assert self.admitted(budget, range(bound), kind) == bound, "they are known now"
+        assert budget.overflow_for("known", kind, "x", 2.0, is_known=True) is None
+        assert budget.overflow_for("later", kind, "x", 61.0, is_known=False) is None
+
+    @pytest.mark.parametrize("kind", Kind)
+    def test_one_place_begins_few_groups_and_leaves_the_others_theirs(self, kind):
+        budget = Budget()
+        most = min(CLASSES_PER_PLACE, QUOTAS[kind].new_groups // 2)
+        assert self.admitted(budget, range(500), kind, "shop.pay") == most
+        assert self.admitted(budget, range(10), kind) == 10
+
+    @pytest.mark.parametrize("kind", Kind)
+    def test_half_of_a_kind_is_for_places_that_have_begun_none(self, kind):
+        """Whatever a few places do, what fails elsewhere has a group of its own."""
+        budget, bound = Budget(), QUOTAS[kind].new_groups
+        for place in range(8):
+            self.admitted(budget, range(100), kind, f"shop.{place}")
+        assert self.admitted(budget, range(1_000), kind) >= bound // 2 - 8
+
+    def test_kinds_take_nothing_from_each_other(self):
+        for flooded in Kind:
+            budget = Budget()
+            self.admitted(budget, range(1_000), flooded)
+            for kind in set(Kind) - {flooded}:
+                bound = QUOTAS[kind].new_groups
+                assert self.admitted(budget, range(1_000), kind) == bound
+
+    def test_crashes_have_the_most_of_every_bound(self):
+        for field in dataclasses.fields(QUOTAS[Kind.CRASH]):
+            crashes = getattr(QUOTAS[Kind.CRASH], field.name)
+            for kind in set(Kind) - {Kind.CRASH}:
+                assert 0 < getattr(QUOTAS[kind], field.name) <= crashes / 2
+
+    def test_what_overflows_shares_a_group_of_its_place_or_kind(self):
+        groups = {
+            Overflow(kind, place).fingerprint
+            for kind in Kind
+            for place in ("", "shop.pay", "shop.\udc80")
+        }
+        assert len(groups) == 3 * len(Kind)
+        assert all(re.fullmatch("[0-9a-f]{32}", each) for each in groups)
 
     def test_threads_at_its_bounds_do_not_stumble(self, monkeypatch):
         monkeypatch.setattr(budgets, "REMEMBERED", 3)
-        monkeypatch.setattr(budgets, "NEW_GROUPS_PER_MINUTE", 10**6)
         budget, failed = Budget(), []
 
         def work(seed):
             try:
                 for number in range(3_000):
                     name = str((number * seed) % 7)
-                    budget.admits_group(name, number, is_known=False)
-                    budget.representative_for((name, 0, "error", True), number, 2)
+                    key = (name, 0, "error", True)
+                    budget.overflow_for(name, Kind.CRASH, name, number, is_known=False)
+                    budget.representative_for(key, Kind.CRASH, number, 2)
             except Exception as error:
                 failed.append(error)
 
@@ -408,21 +561,29 @@ class TestBudget:
 
     def test_memory_is_bounded(self, monkeypatch):
         monkeypatch.setattr(budgets, "REMEMBERED", 10)
-        monkeypatch.setattr(budgets, "NEW_GROUPS_PER_MINUTE", 10**6)
         budget = Budget()
         for number in range(100):
-            assert budget.admits_group(str(number), 1.0, is_known=False)
-            budget.representative_for((str(number), 0, "error", True), 1.0, 10)
+            name = str(number)
+            key = (name, 0, "error", True)
+            budget.overflow_for(name, Kind.CRASH, name, 1.0, is_known=False)
+            budget.representative_for(key, Kind.CRASH, 1.0, 10)
         assert len(budget._seen) <= 10
         assert len(budget._groups) <= 10
 
 
 @pytest.mark.django_db
 class TestFolding:
-    def test_folded_events_are_counted_everywhere_and_shown_by_their_representative(self):
+    def test_folded_events_are_counted_everywhere_and_shown_by_their_representative(
+        self,
+    ):
         event = make_event()
         later = event.timestamp + 5
-        folds = [Fold(**{**_fields(fold_of(event)), "timestamp": later, "client": f"{n:016x}"}) for n in range(3)]
+        folds = [
+            Fold(
+                **{**_fields(fold_of(event)), "timestamp": later, "client": f"{n:016x}"}
+            )
+            for n in range(3)
+        ]
         store.store([event, *folds, fold_of(event, count=200)])
         log = ErrorLog.objects.get()
         assert (log.occurrences, log.reference) == (204, event.event_id[-10:])
@@ -446,7 +607,11 @@ class TestFolding:
         event = make_event()
         store.store([fold_of(event, is_evidence=True)])
         group = ErrorGroup.objects.get()
-        assert (group.times_seen, group.fingerprint, group.has_evidence) == (1, event.fingerprint, True)
+        assert (group.times_seen, group.fingerprint, group.has_evidence) == (
+            1,
+            event.fingerprint,
+            True,
+        )
         assert "details were lost" in group.title
         assert_counted(1)
 
@@ -455,26 +620,40 @@ class TestFolding:
         store.store([fold_of(event), fold_of(event)])
         store.store([event])
         log = ErrorLog.objects.get()
-        assert (log.occurrences, log.traceback, log.release) == (3, "the traceback", "v1")
+        assert (log.occurrences, log.traceback, log.release) == (
+            3,
+            "the traceback",
+            "v1",
+        )
         assert_counted(3)
 
     def test_new_groups_over_the_bound_share_one(self, writer_thread, monkeypatch):
-        monkeypatch.setattr(budgets, "NEW_GROUPS_PER_MINUTE", 2)
+        monkeypatch.setattr(budgets, "CLASSES_PER_PLACE", 2)
         service = ErrorCaptureService()
         for number in range(6):
             service.capture_message(f"unlike {'abcdef'[number] * 5}", level="error")
         assert recorder.flush(10)
         titles = ErrorGroup.objects.order_by("title").values_list("title", "times_seen")
-        assert list(titles) == [("Too many new errors at once", 4), ("unlike aaaaa", 1), ("unlike bbbbb", 1)]
+        assert list(titles) == [
+            ("Too many new errors at once in api", 4),
+            ("unlike aaaaa", 1),
+            ("unlike bbbbb", 1),
+        ]
         assert_counted(6)
 
-    def test_repeated_error_is_recognised_before_its_payload_is_built(self, writer_thread, monkeypatch, configure):
+    def test_repeated_error_is_recognised_before_its_payload_is_built(
+        self, writer_thread, monkeypatch, configure
+    ):
         configure(EVENTS_PER_MINUTE=2, AUTO_CREATE_BUGS=False)
         built = []
-        from error_tracking import stacktrace
+        from error_tracking.events import stacktrace
 
         real = stacktrace.exceptions_from
-        monkeypatch.setattr(stacktrace, "exceptions_from", lambda *args, **kw: built.append(1) or real(*args, **kw))
+        monkeypatch.setattr(
+            stacktrace,
+            "exceptions_from",
+            lambda *args, **kw: built.append(1) or real(*args, **kw),
+        )
         references = set()
         for _ in range(9):
             try:
@@ -537,28 +716,44 @@ class TestIntake:
             logger.removeHandler(handler)
         assert free == [True]
 
-    def test_disk_that_fails_is_told_and_events_wait_in_memory(self, intake, monkeypatch, caplog):
+    def test_disk_that_fails_is_told_and_events_wait_in_memory(
+        self, intake, monkeypatch, caplog
+    ):
         intake.submit(make_event())
         monkeypatch.setattr(journals.os, "write", _no_space)
         intake.submit(make_event())
         intake.submit(make_event())
-        assert [journal.storage.is_durable for journal in intake.journals] == [True, False]
+        assert [journal.storage.is_durable for journal in intake.journals] == [
+            True,
+            False,
+        ]
         assert [journal.pending for journal in intake.journals] == [1, 2]
         assert caplog.text.count("events wait in memory") == 1
         monkeypatch.undo()
         monkeypatch.setattr(intakes, "DISK_PAUSE_SECONDS", 0)
         intake._disk_again_at = 0.0
         intake.submit(make_event())
-        assert [journal.storage.is_durable for journal in intake.journals] == [True, False, True]
+        assert [journal.storage.is_durable for journal in intake.journals] == [
+            True,
+            False,
+            True,
+        ]
         assert intake.pending == 4
 
-    def test_full_journal_takes_bare_events_then_folds_in_memory(self, intake, monkeypatch, swallowed):
+    def test_full_journal_takes_bare_events_then_folds_in_memory(
+        self, intake, monkeypatch, swallowed
+    ):
         monkeypatch.setattr(intakes, "BOUND_BYTES", 40_000)
         large = {"traceback": "x" * 10_000}
         for _ in range(200):
             intake.submit(make_event(**large))
         assert intake.at_risk > 0
-        assert "only" in swallowed[0].getMessage()
+        assert [record.getMessage().partition(": ")[2] for record in swallowed] == [
+            "events lose their payload",
+            "new refused requests share one group",
+            "events are counted in memory only",
+        ]
+        assert intake.bare > 0
         assert intake.journals[0].storage.size < 42_000 + 12_000
         assert intake.pending == 200
         intake.journals[0].move_to(intake.journals[0].appended)
@@ -566,13 +761,52 @@ class TestIntake:
         assert intake.at_risk == 0
         assert intake.pending > 0
 
-    def test_what_memory_has_no_room_for_is_counted_as_lost(self, intake, monkeypatch, swallowed):
-        monkeypatch.setattr(intakes, "RISK_KEYS", 2)
+    def test_what_memory_has_no_room_for_is_counted_in_a_shared_group(
+        self, intake, monkeypatch, swallowed
+    ):
+        monkeypatch.setattr(memory_counts, "MOST_COUNTS", 2)
         intake.submit(make_event())
         monkeypatch.setattr(intake, "fill", lambda: 1.0)
         for number in range(5):
             intake.submit(make_event(fingerprint=f"{number:032d}"))
-        assert (intake.at_risk, intake.journals[0].lost) == (2, 3)
+        assert (intake.at_risk, intake.merged, intake.journals[0].lost) == (5, 3, 0)
+
+    def test_crash_takes_the_place_of_a_refused_request_in_memory(
+        self, intake, monkeypatch, swallowed
+    ):
+        monkeypatch.setattr(memory_counts, "MOST_COUNTS", 2)
+        fills = [0.5]
+        monkeypatch.setattr(intake, "fill", lambda: fills[0])
+        refused = [
+            make_event(error_type="http_4xx", fingerprint=f"{number:032x}")
+            for number in range(3)
+        ]
+        for event in refused:
+            intake.submit(event)  # known groups, which keep their counts in memory
+        fills[0] = 1.0
+        for event in refused:
+            intake.submit(event)
+        assert intake.merged == 1
+        crash = make_event(fingerprint="c" * 32)
+        intake.submit(crash)
+        intake.submit(crash)
+        assert (intake.at_risk, intake.merged) == (5, 2)
+        first = intake.memory_counts.take()
+        assert [(fold.fingerprint, fold.count) for fold in first] == [("c" * 32, 2)]
+        assert intake.at_risk == 3
+
+    def test_every_count_in_memory_returns_to_a_journal(
+        self, intake, monkeypatch, swallowed
+    ):
+        fills = [1.0]
+        monkeypatch.setattr(intake, "fill", lambda: fills[0])
+        for number in range(3 * Fold.MOST):
+            intake.submit(make_event(fingerprint=f"{number % 2:032x}"))
+        fills[0] = 0.1
+        intake.settle()
+        assert (intake.at_risk, intake.memory_counts.take()) == (0, [])
+        items = items_in(intake.journals[0].read()).items
+        assert sum(item.count for item in items) == 3 * Fold.MOST
 
     def test_journal_that_is_long_is_left_to_be_drained(self, intake, monkeypatch):
         monkeypatch.setattr(journals.FileStorage, "segment_bytes", 2_000)
@@ -581,13 +815,13 @@ class TestIntake:
         assert len(intake.journals) > 1
         for journal in intake.journals:
             journal.move_to(journal.appended)
-        intake.tidy()
+        intake.remove_drained()
         assert len(list(Path(intake.machine.directory).glob("*.journal"))) <= 1
 
     def test_journal_whose_name_a_cleaner_took_is_replaced(self, intake):
         intake.submit(make_event())
         intake.journals[0].storage.path.unlink()
-        intake.tidy()
+        intake.remove_drained()
         intake.submit(make_event())
         assert [journal.pending for journal in intake.journals] == [1, 1]
         assert intake.journals[1].storage.is_linked()
@@ -612,9 +846,13 @@ class TestMachine:
     def test_directory_is_private(self, directory):
         machine = Machine()
         assert machine.directory.parent == directory
-        assert {path.stat().st_mode & 0o777 for path in (directory, machine.directory)} == {0o700}
+        assert {
+            path.stat().st_mode & 0o777 for path in (directory, machine.directory)
+        } == {0o700}
 
-    def test_directory_of_somebody_else_is_not_used(self, directory, monkeypatch, caplog):
+    def test_directory_of_somebody_else_is_not_used(
+        self, directory, monkeypatch, caplog
+    ):
         directory.mkdir()
         monkeypatch.setattr(machines.os, "geteuid", lambda: 12_345)
         intake = intakes.Intake(lambda: None)
@@ -626,7 +864,9 @@ class TestMachine:
         with pytest.raises(FileNotFoundError):
             machine.new_journal()
 
-    def test_symlink_in_place_of_the_directory_is_not_followed(self, directory, tmp_path):
+    def test_symlink_in_place_of_the_directory_is_not_followed(
+        self, directory, tmp_path
+    ):
         (tmp_path / "elsewhere").mkdir()
         directory.symlink_to(tmp_path / "elsewhere")
         assert Machine().directory is None
@@ -653,7 +893,10 @@ class TestMachine:
 
     def test_what_is_known_reaches_the_others(self, directory):
         leader, other = Machine(), Machine()
-        states = {"a" * 32: PublicState("B-001", "open", "We are on it."), "b" * 32: None}
+        states = {
+            "a" * 32: PublicState("B-001", "open", "We are on it."),
+            "b" * 32: None,
+        }
         leader.write_known(states)
         assert other.read_known() == states
         assert other.read_known() is None
@@ -701,7 +944,9 @@ class TestWriter:
     def test_journal_of_a_killed_process_is_adopted(self, writer_thread):
         machine = writer_thread.intake.machine
         payload = make_event().to_bytes()
-        path = left_by_a_dead_process(machine.directory, payload, identity=machine.identity)
+        path = left_by_a_dead_process(
+            machine.directory, payload, identity=machine.identity
+        )
         writer_thread.start()
         assert recorder.flush(10)
         assert not path.exists()
@@ -709,9 +954,13 @@ class TestWriter:
         own = writer_thread.intake.current().id
         assert not JournalRow.objects.filter(closed_at=None).exclude(pk=own).exists()
 
-    def test_journal_that_cannot_be_read_stops_no_other(self, writer_thread, monkeypatch, swallowed):
+    def test_journal_that_cannot_be_read_stops_no_other(
+        self, writer_thread, monkeypatch, swallowed
+    ):
         machine = writer_thread.intake.machine
-        broken = left_by_a_dead_process(machine.directory, make_event().to_bytes(), identity=machine.identity)
+        broken = left_by_a_dead_process(
+            machine.directory, make_event().to_bytes(), identity=machine.identity
+        )
         real = os.pread
 
         def pread(descriptor, count, offset):
@@ -725,7 +974,9 @@ class TestWriter:
         assert recorder.flush(10)
         assert_counted(1)
         assert broken.exists()
-        assert [record.getMessage()[:24] for record in swallowed] == ["a journal cannot be read"]
+        assert [record.getMessage()[:24] for record in swallowed] == [
+            "a journal cannot be read"
+        ]
 
     def test_sweep_that_fails_is_not_told_as_a_database_that_is_away(
         self, writer_thread, monkeypatch, settings, swallowed
@@ -736,19 +987,21 @@ class TestWriter:
         def broken():
             raise RuntimeError("the gate is broken")
 
-        monkeypatch.setattr(writer.sweep, "run", broken)
+        monkeypatch.setattr(sweep, "sweep", broken)
         recorder.submit(make_event())
         assert not recorder.flush(1)
         assert_counted(1)
         assert mail.outbox == []
 
-    def test_second_process_learns_from_the_leader(self, writer_thread, configure, tmp_path):
+    def test_second_process_learns_from_the_leader(
+        self, writer_thread, configure, tmp_path
+    ):
         leader = Machine()
         assert leader.lead()
         leader.write_known({"c" * 32: PublicState("B-009", "open")})
         writer_thread.start()
         wait_until(lambda: known.lookup("c" * 32) is not None)
-        assert not writer_thread.is_leader
+        assert not writer_thread.leader.is_leader
         leader.let_go()
 
     def test_admins_get_one_mail_when_the_database_stays_away(
@@ -778,7 +1031,9 @@ class TestWriter:
         assert_counted(1)
         assert health().is_healthy
 
-    def test_admins_get_the_mail_of_the_leader_only(self, writer_thread, settings, monkeypatch, swallowed):
+    def test_admins_get_the_mail_of_the_leader_only(
+        self, writer_thread, settings, monkeypatch, swallowed
+    ):
         settings.ADMINS = ADMINS
         monkeypatch.setattr(outage, "MAIL_AFTER_SECONDS", 0.1)
         leader = Machine()
@@ -791,7 +1046,7 @@ class TestWriter:
             patch.setattr(store, "store", away)
             recorder.submit(make_event())
             time.sleep(1)
-            assert (mail.outbox, writer_thread.is_leader) == ([], False)
+            assert (mail.outbox, writer_thread.leader.is_leader) == ([], False)
             leader.let_go()
             wait_until(lambda: mail.outbox)
         assert recorder.flush(15)
@@ -813,12 +1068,16 @@ class TestWriter:
         assert len(mail.outbox) == 1
         assert health().is_healthy
 
-    def test_lock_that_is_held_for_a_moment_is_no_outage(self):
+    def test_lock_that_is_held_for_a_moment_is_no_outage(self, monkeypatch):
         state = outage.Outage()
         state.add(OperationalError("database is locked"), 1, is_leader=True)
         assert state.seconds() == 0
-        state._since -= outage.LOCK_SECONDS
-        assert state.seconds() > outage.LOCK_SECONDS
+        now = time.monotonic() + outage.LOCK_SECONDS - 1
+        with monkeypatch.context() as patch:
+            patch.setattr(outage.time, "monotonic", lambda: now)
+            assert state.seconds() == 0
+            now += 1
+            assert state.seconds() >= outage.LOCK_SECONDS
         state.end()
         assert state.seconds() == 0
 
@@ -832,30 +1091,37 @@ class TestWriter:
         ],
     )
     def test_contention_is_told_from_absence(self, error, is_one):
-        assert drain.is_contention(error) is is_one
+        assert failures.is_contention(error) is is_one
 
-    def test_uwsgi_without_threads_stores_after_the_response(self, writer_thread, monkeypatch, configure):
+    def test_uwsgi_without_threads_stores_after_the_response(
+        self, writer_thread, monkeypatch, configure
+    ):
         """FAULTS T12."""
         import types
 
         from django.core.signals import request_finished
 
         monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(opt={}))
-        assert not writer.has_threads()
+        assert not worker.has_threads()
         recorder.submit(make_event())
-        assert writer_thread._thread is None
+        assert not writer_thread.has_thread
         try:
-            writer._work_after_request()
+            writer_thread.work_after_request()
             assert_counted(1)
             recorder.submit(make_event())
             assert recorder.flush(10)
             assert_counted(2)
         finally:
-            request_finished.disconnect(dispatch_uid="error_tracking.writer")
+            request_finished.disconnect(dispatch_uid="error_tracking.worker")
 
     def test_health_tells_what_is_lost_and_at_risk(self, writer_thread):
         state = health()
-        assert (state.is_healthy, state.pending, state.lost, state.is_durable) == (True, 0, 0, True)
+        assert (state.is_healthy, state.pending, state.lost, state.is_durable) == (
+            True,
+            0,
+            0,
+            True,
+        )
         recorder.submit(make_event())
         assert recorder.flush(10)
         JournalRow.objects.update(lost=2, at_risk=3, failures=4)
@@ -884,7 +1150,7 @@ class Adoption(RuleBasedStateMachine):
             model.objects.all().delete()
         self.written = 0
         self.storage = MemoryStorage()
-        self.owner = Journal(self.storage, IDENTITY)
+        self.owner = JournalFile(self.storage, IDENTITY)
         self.readers = [self.owner]
 
     @rule()
@@ -900,9 +1166,11 @@ class Adoption(RuleBasedStateMachine):
     @rule()
     def adopter_appears(self):
         if len(self.readers) < 4:
-            self.readers.append(Journal(self.storage, IDENTITY, key=self.owner.id))
+            self.readers.append(JournalFile(self.storage, IDENTITY, key=self.owner.id))
 
-    @rule(which=st.integers(0, 3), events=st.integers(1, 3), answer_is_lost=st.booleans())
+    @rule(
+        which=st.integers(0, 3), events=st.integers(1, 3), answer_is_lost=st.booleans()
+    )
     def store_a_batch(self, which, events, answer_is_lost):
         reader = self.readers[which % len(self.readers)]
         batch = reader.read(events=events)
@@ -910,7 +1178,7 @@ class Adoption(RuleBasedStateMachine):
             return
         before = reader.position, reader._offset
         try:
-            drain.write(reader, batch)
+            batch_writer.write_batch(reader, batch)
         except StaleJournalError:
             return
         if answer_is_lost:  # committed, and the writer does not know
@@ -927,7 +1195,7 @@ class Adoption(RuleBasedStateMachine):
         before = reader.position, reader._offset
         try:
             with transaction.atomic():
-                drain.write(reader, batch)
+                batch_writer.write_batch(reader, batch)
                 transaction.set_rollback(True)
         except StaleJournalError:
             return
@@ -953,10 +1221,12 @@ class Adoption(RuleBasedStateMachine):
             if batch is None:
                 break
             try:
-                drain.write(self.owner, batch)
+                batch_writer.write_batch(self.owner, batch)
             except StaleJournalError:
                 continue
-        assert sum(ErrorGroup.objects.values_list("times_seen", flat=True)) == self.written
+        assert (
+            sum(ErrorGroup.objects.values_list("times_seen", flat=True)) == self.written
+        )
 
 
 @pytest.mark.django_db
@@ -964,7 +1234,10 @@ def test_any_schedule_of_owners_and_adopters_counts_each_event_once():
     from hypothesis import settings
     from hypothesis.stateful import run_state_machine_as_test
 
-    run_state_machine_as_test(Adoption, settings=settings(max_examples=25, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(
+        Adoption,
+        settings=settings(max_examples=25, stateful_step_count=20, deadline=None),
+    )
 
 
 class TestHostileExceptions:
@@ -981,7 +1254,7 @@ class TestHostileExceptions:
     def test_message_of_50_megabytes(self, outbox):
         """FAULTS C22."""
         event = self.captured(ValueError("x" * 50_000_000), outbox)
-        assert len(event.exceptions[0].message) == 4_000
+        assert len(event.exceptions[0].message) <= 4_000
         outbox.clear()
         self.captured(KeyError("x" * 50_000_000, 1), outbox)
 
@@ -1033,7 +1306,11 @@ class TestHostileExceptions:
                 time.sleep(5)
             return 5
 
-        cls = type(f"Hostile_{name.replace(' ', '_')}", (Exception,), {"__str__": text, "__repr__": text})
+        cls = type(
+            f"Hostile_{name.replace(' ', '_')}",
+            (Exception,),
+            {"__str__": text, "__repr__": text},
+        )
         assert self.captured(cls(), outbox).exceptions[0].message == "<unprintable>"
         outbox.clear()
         start = time.monotonic()
@@ -1066,18 +1343,20 @@ class TestHostileExceptions:
 
         assert self.captured(Liar("x"), outbox).exceptions[0].type == "Liar"
 
-    def test_payload_that_cannot_be_built_costs_the_payload_only(self, outbox, monkeypatch, swallowed):
+    def test_payload_that_cannot_be_built_costs_the_payload_only(
+        self, outbox, monkeypatch, swallowed
+    ):
         """FAULTS C27, B04."""
-        from error_tracking import capture
+        from error_tracking.capture import details, summaries
 
         def exhausted(*args, **kwargs):
             raise MemoryError
 
-        monkeypatch.setattr(capture, "exception_values", exhausted)
+        monkeypatch.setattr(details, "exception_values", exhausted)
         event = self.captured(ValueError("x"), outbox)
         assert (event.exceptions[0].type, event.traceback) == ("ValueError", "")
         outbox.clear()
-        monkeypatch.setattr(capture, "outline_of", exhausted)
+        monkeypatch.setattr(summaries, "outline_of", exhausted)
         assert self.captured(ValueError("x"), outbox).title == "ValueError"
 
     def test_garbage_collection_in_the_middle_of_a_capture_is_harmless(self, outbox):
@@ -1103,4 +1382,9 @@ def test_import_starts_nothing(tmp_path):
         "STORY_DIR": str(tmp_path),
         "STORY_JOURNALS": str(tmp_path / "journals"),
     }
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=Path(__file__).parent.parent)
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env=environment,
+        cwd=Path(__file__).parent.parent,
+    )

@@ -13,18 +13,23 @@ import pytest
 from django.db import DataError, OperationalError, connections
 
 from error_tracking import conf, recorder
-from error_tracking.events import Event, Fold
+from error_tracking.events.event import Event, Fold
 from error_tracking.models import ErrorGroup, ErrorLog, Filing
 from error_tracking.models import Journal as JournalRow
-from error_tracking.recorder import drain, outage, store, writer
+from error_tracking.recorder import batch_writer, memory_counts, outage, store
 from error_tracking.recorder import intake as intakes
 from error_tracking.recorder import journal as journals
 from error_tracking.recorder import machine as machines
-from error_tracking.recorder.journal import COUNT, EVENT, Journal
+from error_tracking.recorder.journal import COUNT, EVENT, JournalFile
 from error_tracking.recorder.machine import Machine
 from tests.factories import make_event
 from tests.test_pipeline import assert_counted, memory_journal
-from tests.test_recorder import ADMINS, IDENTITY, left_by_a_dead_process
+from tests.test_recorder import (
+    ADMINS,
+    IDENTITY,
+    left_by_a_dead_process,
+    wait_until,
+)
 
 
 def descriptors():
@@ -41,30 +46,36 @@ class TestDescriptors:
         monkeypatch.setattr(journals.fcntl, "flock", no_locks)
         before = descriptors()
         with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
-            Journal.adopt(path, IDENTITY)
+            JournalFile.adopt(path, IDENTITY)
         with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
-            Journal.create(tmp_path, IDENTITY)
+            JournalFile.create(tmp_path, IDENTITY)
         assert descriptors() == before
 
-    def test_few_of_many_journals_are_adopted_at_once(self, configure, tmp_path, monkeypatch):
+    def test_few_of_many_journals_are_adopted_at_once(
+        self, configure, tmp_path, monkeypatch
+    ):
         """Workers that died every second for an hour, while the database was away, leave too many files to open."""
         configure(JOURNAL_DIR=tmp_path)
         monkeypatch.setattr(intakes, "ADOPTED_AT_ONCE", 3)
         intake = intakes.Intake(lambda: None)
         for _ in range(5):
-            left_by_a_dead_process(intake.machine.directory, b"a", identity=intake.machine.identity)
+            left_by_a_dead_process(
+                intake.machine.directory, b"a", identity=intake.machine.identity
+            )
         intake.adopt()
         assert len(intake.journals) == 3
         intake.adopt()
         assert len(intake.journals) == 3
         for journal in intake.journals:
             journal.move_to(journal.appended)
-        intake.tidy()
+        intake.remove_drained()
         intake.adopt()
         assert len(intake.journals) == 2
         intake.close()
 
-    def test_process_that_has_no_descriptor_left_adopts_later(self, configure, tmp_path, monkeypatch, caplog):
+    def test_process_that_has_no_descriptor_left_adopts_later(
+        self, configure, tmp_path, monkeypatch, caplog
+    ):
         configure(JOURNAL_DIR=tmp_path)
         machine = Machine()
         left_by_a_dead_process(machine.directory, b"a", identity=machine.identity)
@@ -73,7 +84,7 @@ class TestDescriptors:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
         with monkeypatch.context() as patch:
-            patch.setattr(machines.Journal, "adopt", exhausted)
+            patch.setattr(machines.JournalFile, "adopt", exhausted)
             assert list(machine.orphans()) == []
         [orphan] = machine.orphans()
         orphan.storage.close(unlink=True)
@@ -85,12 +96,12 @@ def test_event_that_memory_has_no_room_for_is_counted_where_no_journal_is_left(
 ):
     """The writer may drain and delete the last one between the look at the room and the count."""
     configure(JOURNAL_DIR=tmp_path)
-    monkeypatch.setattr(intakes, "RISK_KEYS", 1)
+    monkeypatch.setattr(memory_counts, "MOST_COUNTS", 1)
     intake = intakes.Intake(lambda: None)
     monkeypatch.setattr(intake, "fill", lambda: 1.0)
     for number in range(3):
         intake.submit(make_event(fingerprint=f"{number:032d}"))
-    assert (intake.at_risk, sum(journal.lost for journal in intake.journals)) == (1, 2)
+    assert (intake.at_risk, intake.merged) == (3, 2)
     intake.close()
 
 
@@ -108,49 +119,74 @@ class TestPoison:
 
         monkeypatch.setattr(store, "store", picky)
         journal = memory_journal()
-        events = [make_event(url="https://example.com/\x00" if number == 1 else "") for number in range(4)]
+        events = [
+            make_event(
+                url="https://example.com/\x00" if number == 1 else "",
+                fingerprint=f"{number:032d}",
+            )
+            for number in range(4)
+        ]
         for event in events:
             journal.append(EVENT, event.to_bytes())
-        drain.write(journal, journal.read())
+        batch_writer.write_batch(journal, journal.read())
         assert journal.pending == 0
         return events[1]
 
-    def test_event_that_is_poisoned_without_its_payload_too_is_counted_bare(self, monkeypatch, caplog):
-        event = self.stored(monkeypatch, lambda item: isinstance(item, Event) and item.url)
+    def test_event_that_is_poisoned_without_its_payload_too_is_counted_bare(
+        self, monkeypatch, caplog
+    ):
+        event = self.stored(
+            monkeypatch, lambda item: isinstance(item, Event) and "\x00" in item.url
+        )
         assert_counted(4)
         log = ErrorLog.objects.get(reference=event.reference)
         assert (log.full_url, log.fingerprint) == ("", event.fingerprint)
-        assert "stored without its payload" in caplog.text
+        assert "an event is only counted" in caplog.text
         assert JournalRow.objects.get().lost == 0
 
-    def test_event_that_cannot_even_be_counted_is_counted_as_lost(self, monkeypatch):
+    def test_event_whose_group_cannot_be_counted_either_is_counted_in_a_shared_one(
+        self, monkeypatch
+    ):
         poisoned = []
 
         def is_poison(item):
-            poisoned.extend([item.event_id] * bool(isinstance(item, Event) and item.url))
-            return item.event_id in poisoned
+            poisoned.extend(
+                [item.fingerprint]
+                * bool(isinstance(item, Event) and "\x00" in item.url)
+            )
+            return item.fingerprint in poisoned
 
         self.stored(monkeypatch, is_poison)
-        assert_counted(3)
-        assert JournalRow.objects.get().lost == 1
+        assert_counted(4)
+        row = JournalRow.objects.get()
+        assert (row.lost, row.bare, row.merged) == (0, 0, 1)
 
-    @pytest.mark.parametrize("error", [OverflowError("too large"), AttributeError("no text"), LookupError("level")])
+    @pytest.mark.parametrize(
+        "error",
+        [OverflowError("too large"), AttributeError("no text"), LookupError("level")],
+    )
     def test_value_that_a_column_stumbles_over_is_poison_too(self, monkeypatch, error):
-        self.stored(monkeypatch, lambda item: isinstance(item, Event) and item.url, error)
+        self.stored(
+            monkeypatch,
+            lambda item: isinstance(item, Event) and "\x00" in item.url,
+            error,
+        )
         assert_counted(4)
 
-    def test_payload_that_cannot_be_read_either_is_counted_all_the_same(self, monkeypatch):
+    def test_payload_that_cannot_be_read_either_is_counted_all_the_same(
+        self, monkeypatch
+    ):
         head, _, *rest = make_event(url="x").to_bytes().split(b"\n")
         journal, original = memory_journal(), store.store
 
         def picky(items, **kwargs):
-            if any(isinstance(item, Event) for item in items):
+            if any(getattr(item, "stacktrace", "") == "[1]" for item in items):
                 raise DataError("cannot take it")
             return original(items, **kwargs)
 
         monkeypatch.setattr(store, "store", picky)
         journal.append(EVENT, b"\n".join([head, b"[1]", *rest]))
-        drain.write(journal, journal.read())
+        batch_writer.write_batch(journal, journal.read())
         assert (journal.pending, JournalRow.objects.get().lost) == (0, 0)
         assert_counted(1)
 
@@ -159,21 +195,26 @@ class TestPoison:
         for number in range(3):
             event = make_event(user_id="9" * 30 if number == 1 else "1")
             journal.append(EVENT, event.to_bytes())
-        drain.write(journal, journal.read())
+        batch_writer.write_batch(journal, journal.read())
         assert_counted(3)
 
-    def test_time_that_is_none_is_counted_as_lost(self):
+    def test_time_that_is_none_becomes_the_present(self):
         journal = memory_journal()
         journal.append(EVENT, make_event(timestamp=1e20).to_bytes())
         journal.append(COUNT, Fold.of(make_event()).to_bytes())
-        drain.write(journal, journal.read())
-        assert (ErrorGroup.objects.get().times_seen, JournalRow.objects.get().lost) == (1, 1)
+        batch_writer.write_batch(journal, journal.read())
+        assert (ErrorGroup.objects.get().times_seen, JournalRow.objects.get().lost) == (
+            2,
+            0,
+        )
 
 
 @pytest.mark.django_db(transaction=True)
 class TestWriter:
     @pytest.mark.parametrize("has_thread", [True, False])
-    def test_host_that_commits_itself_loses_nothing(self, writer_thread, monkeypatch, has_thread):
+    def test_host_that_commits_itself_loses_nothing(
+        self, writer_thread, monkeypatch, has_thread
+    ):
         """FAULTS S02: with AUTOCOMMIT off a transaction of ours would be a savepoint that nobody commits."""
         monkeypatch.setitem(connections.settings["default"], "AUTOCOMMIT", False)
         if not has_thread:
@@ -184,7 +225,9 @@ class TestWriter:
         monkeypatch.undo()
         assert_counted(1)
 
-    def test_host_that_commits_itself_loses_nothing_where_no_thread_starts_any_more(self, writer_thread, monkeypatch):
+    def test_host_that_commits_itself_loses_nothing_where_no_thread_starts_any_more(
+        self, writer_thread, monkeypatch
+    ):
         """FAULTS S02: at the end of the interpreter what waits is stored on the thread that is left."""
 
         def refuses(self):
@@ -202,20 +245,33 @@ class TestWriter:
         del connections["default"]
         assert_counted(1)
 
-    def test_host_that_commits_itself_has_its_bug_filed(self, writer_thread, monkeypatch, configure):
+    def test_host_that_commits_itself_has_its_bug_filed(
+        self, writer_thread, monkeypatch, configure
+    ):
         """FAULTS S02: a claim that nobody commits would have an issue made at each sweep."""
-        configure(AUTO_CREATE_BUGS=True, TRACKERS=["error_tracking.trackers.memory.MemoryTracker"])
+        configure(
+            AUTO_CREATE_BUGS=True,
+            TRACKERS=["error_tracking.trackers.memory.MemoryTracker"],
+        )
         monkeypatch.setitem(connections.settings["default"], "AUTOCOMMIT", False)
         recorder.submit(make_event())
         assert recorder.flush(10)
         monkeypatch.undo()
-        assert set(Filing.objects.values_list("state", flat=True)) == {Filing.State.FILED}
+        assert set(Filing.objects.values_list("state", flat=True)) == {
+            Filing.State.FILED
+        }
 
-    def test_leader_that_has_had_no_error_is_seen_by_other_machines(self, writer_thread):
+    def test_leader_that_has_had_no_error_is_seen_by_other_machines(
+        self, writer_thread
+    ):
         writer_thread.start()
         assert recorder.flush(10)
         row = JournalRow.objects.get(closed_at=None)
-        assert (row.position, row.server_name, row.pid) == (0, conf.get_settings().server_name, os.getpid())
+        assert (row.position, row.server_name, row.pid) == (
+            0,
+            conf.get_settings().server_name,
+            os.getpid(),
+        )
         JournalRow.objects.update(heartbeat=row.heartbeat - dt.timedelta(hours=1))
         assert recorder.flush(10)
         assert JournalRow.objects.get().heartbeat >= row.heartbeat
@@ -241,43 +297,108 @@ class TestWriter:
             return original(items, **kwargs)
 
         monkeypatch.setattr(store, "store", locked)
-        monkeypatch.setattr(writer_thread, "start", lambda: None)
+        if not has_thread:
+            monkeypatch.setattr(writer_thread, "start", lambda: None)
         if not is_durable:
             writer_thread.intake._disk_again_at = time.monotonic() + 60
         recorder.submit(make_event())
-        if has_thread:
-            writer_thread._is_stopping = True  # before its first round
-            writer_thread._thread = threading.Thread(target=writer_thread._run, name=writer.THREAD_NAME, daemon=True)
-            writer_thread._stop_by = time.monotonic() + 5
-            writer_thread._thread.start()
-            writer_thread._thread.join(5)
-            assert not writer_thread._thread.is_alive()
-        else:
-            writer_thread.stop()
-        assert len(tries) == (1 if is_durable else 4), "what is on disk another process adopts"
+        assert writer_thread.has_thread is has_thread
+        writer_thread.stop(5)  # before the first round: a batch is coming together
+        assert not writer_thread.has_thread
+        assert len(tries) == (1 if is_durable else 4), (
+            "what is on disk another process adopts"
+        )
         assert_counted(0 if is_durable else 1)
         writer_thread.intake.close()
 
-    def test_lock_of_somebody_is_asked_for_again_soon_and_a_server_that_is_away_later(self, swallowed):
+    def test_lock_of_somebody_is_asked_for_again_soon_and_a_server_that_is_away_later(
+        self, swallowed
+    ):
         state = outage.Outage()
         for _ in range(30):
             state.add(OperationalError("database is locked"), 0, is_leader=True)
-        assert state.delay() <= outage.CONTENTION_SECONDS
+        assert state.delay() <= outage.MAX_CONTENTION_DELAY_SECONDS
         state.end()
-        state.add(OperationalError("server closed the connection"), 0, is_leader=True)
-        assert outage.CONTENTION_SECONDS < state.delay() <= outage.MAX_BACK_OFF_SECONDS
+        assert state.failures == 0
+        for _ in range(30):
+            error = OperationalError("server closed the connection")
+            state.add(error, 0, is_leader=True)
+        assert (
+            outage.MAX_CONTENTION_DELAY_SECONDS
+            < state.delay()
+            <= outage.MAX_DELAY_SECONDS
+        )
 
-    def test_mail_server_that_never_answers_stops_nothing(self, writer_thread, settings, monkeypatch, swallowed):
+    def test_unreadable_event_of_a_blocked_batch_is_logged_once(
+        self, db, monkeypatch, swallowed
+    ):
+        journal = memory_journal()
+        journal.append(EVENT, b"no event")
+        journal.append(EVENT, make_event().to_bytes())
+        original = store.store
+
+        def away(*args, **kwargs):
+            raise OperationalError("server closed the connection")
+
+        monkeypatch.setattr(store, "store", away)
+        for _ in range(5):
+            with pytest.raises(OperationalError):
+                batch_writer.write_batch(journal, journal.read())
+        assert len(swallowed) == 1
+        assert swallowed[0].exc_info is not None
+        monkeypatch.setattr(store, "store", original)
+        batch_writer.write_batch(journal, journal.read())
+        assert len(swallowed) == 1
+        assert JournalRow.objects.get().lost == 1
+        assert_counted(1)
+        journal.append(EVENT, b"another one")
+        batch_writer.write_batch(journal, journal.read())
+        assert len(swallowed) == 2
+
+    def test_mails_of_outages_wait_for_one_that_hangs(
+        self, settings, monkeypatch, swallowed
+    ):
+        settings.ADMINS = ADMINS
+        monkeypatch.setattr(outage, "MAIL_AFTER_SECONDS", 0.0)
+        answers = threading.Event()
+        asked = []
+
+        def hang(*args):
+            asked.append(threading.current_thread())
+            answers.wait(20)
+
+        monkeypatch.setattr(outage, "mail_admins", hang)
+        state = outage.Outage()
+        error = OperationalError("server closed the connection")
+        for _ in range(5):  # five outages, and a database that comes back after each
+            state.add(error, 1, is_leader=True)
+            state.add(error, 1, is_leader=True)
+            state.end()
+        wait_until(lambda: asked)
+        assert len(asked) == 1
+        answers.set()
+        asked[0].join(10)
+        state.add(error, 1, is_leader=True)
+        wait_until(lambda: len(asked) == 2)
+        asked[1].join(10)
+
+    def test_mail_server_that_never_answers_stops_nothing(
+        self, writer_thread, settings, monkeypatch, swallowed
+    ):
         """FAULTS S17: the mail is sent while the database is away, by nobody who has to store."""
         settings.ADMINS = ADMINS
         monkeypatch.setattr(outage, "MAIL_AFTER_SECONDS", 0.1)
         hangs, is_asked = threading.Event(), threading.Event()
-        monkeypatch.setattr(outage, "mail_admins", lambda *_: is_asked.set() or hangs.wait(20))
+        monkeypatch.setattr(
+            outage, "mail_admins", lambda *_: is_asked.set() or hangs.wait(20)
+        )
         original, failing = store.store, [True]
 
         def away(items, **kwargs):
             if failing[0]:
-                raise store.transaction.get_connection().Database.OperationalError("server closed the connection")
+                raise store.transaction.get_connection().Database.OperationalError(
+                    "server closed the connection"
+                )
             return original(items, **kwargs)
 
         monkeypatch.setattr(store, "store", away)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import types
 
 import pytest
@@ -15,8 +16,13 @@ from django.urls import path
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.debug import sensitive_post_parameters
 
-from error_tracking import request_context as rc
-from error_tracking.scrubbing import FILTERED, TRUNCATED
+from error_tracking.capture import request_context as rc
+from error_tracking.events.size_budget import CRASH, Share
+from error_tracking.scrubbing.scrubber import FILTERED, TRUNCATED
+
+
+def url_of(request):
+    return rc.columns_for(request, Share(CRASH.request))["url"]
 
 
 def test_body_nobody_read_is_not_read(rf):
@@ -36,11 +42,16 @@ def test_body_nobody_read_is_not_read(rf):
 def test_form_the_view_parsed_is_kept(rf):
     request = rf.post("/", data={"a": "1", "b": ["2", "3"], "password": "x"})
     assert request.POST["a"] == "1"
-    assert rc.context_for(request)["body"] == {"a": "1", "b": ["2", "3"], "password": FILTERED}
+    assert rc.context_for(request)["body"] == {
+        "a": "1",
+        "b": ["2", "3"],
+        "password": FILTERED,
+    }
 
 
 @pytest.mark.parametrize(
-    ("names", "expected"), [(("a",), {"a": FILTERED, "b": "2"}), ((), {"a": FILTERED, "b": FILTERED})]
+    ("names", "expected"),
+    [(("a",), {"a": FILTERED, "b": "2"}), ((), {"a": FILTERED, "b": FILTERED})],
 )
 def test_sensitive_post_parameters_are_honoured(rf, names, expected):
     """FAULTS V06."""
@@ -80,7 +91,12 @@ def test_upload_is_its_name_size_and_type(rf):
     assert request.FILES
     context = rc.context_for(request)
     assert context["files"] == [
-        {"field": "file", "name": context["files"][0]["name"], "size": 7, "content_type": "text/plain"}
+        {
+            "field": "file",
+            "name": context["files"][0]["name"],
+            "size": 7,
+            "content_type": "text/plain",
+        }
     ]
     assert "content'" not in json.dumps(context)
 
@@ -123,16 +139,28 @@ def test_user_of_a_loaded_session_is_used(rf):
 
 def test_invalid_host_is_text(rf):
     """FAULTS C07."""
-    assert rc.url_for(rf.get("/a/", HTTP_HOST="evil example\n")) == "http://evil example/a/"
+    assert url_of(rf.get("/a/", HTTP_HOST="evil example\n")) == "http://evil example/a/"
 
 
-def test_too_many_parameters_cost_the_query_only(rf, settings):
+@pytest.mark.parametrize("separator", ["&", "&&", "&x&"])
+def test_of_many_parameters_the_first_are_kept(rf, settings, separator):
     """FAULTS C13."""
     settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1
-    request = rf.get("/?" + "&".join(f"a{n}=1" for n in range(300)), HTTP_ACCEPT="text/html")
+    query = separator.join(f"a{n}=1" for n in range(300))
+    request = rf.get(f"/?{query}", HTTP_ACCEPT="text/html")
     context = rc.context_for(request)
-    assert context["query"] == rc.FAILED
+    assert context["query"]["a1"] == "1"
+    assert len(context["query"]) > 20
     assert "headers" in context
+    assert url_of(request).startswith("http://testserver/?a0=1")
+
+
+def test_a_request_that_django_refuses_for_its_parameters_keeps_its_url(outbox):
+    query = "&".join(f"a{n}=1" for n in range(1_100))
+    Client().get(f"/parameters/?{query}")
+    [event] = outbox
+    assert (event.status_code, event.route) == (400, "/parameters/")
+    assert event.url.startswith("http://testserver/parameters/?a0=1&a1=1")
 
 
 def test_request_without_anything_is_readable():
@@ -152,19 +180,133 @@ def test_request_without_anything_is_readable():
         (2, "6.6.6.6, 1.2.3.4, 10.0.0.1", "1.2.3.4"),
         (3, "1.2.3.4", "1.2.3.4"),
         (1, "", "9.9.9.9"),
+        (1, " , ,", "9.9.9.9"),
+        (1, "6.6.6.6,,1.2.3.4", "1.2.3.4"),
+        (1, "6" * 60_000 + ", 1.2.3.4", "1.2.3.4"),
+        (1, "6.6.6.6," * 7_000 + "1.2.3.4", "1.2.3.4"),
+        (2, "6.6.6.6, " * 7_000 + "1.2.3.4, 10.0.0.1", "1.2.3.4"),
+        (2, "6" * 60_000 + ", 1.2.3.4, 10.0.0.1", "1.2.3.4"),
+        (1, "6.6.6.6, [2001:db8::7]:4711", "[2001:db8::7]:4711"),
     ],
 )
-def test_proxies_are_believed_as_far_as_the_setting_says(rf, configure, proxies, forwarded, expected):
+def test_proxies_are_believed_as_far_as_the_setting_says(
+    rf, configure, proxies, forwarded, expected
+):
     """FAULTS B05."""
     configure(TRUSTED_PROXIES=proxies)
     request = rf.get("/", REMOTE_ADDR="9.9.9.9", HTTP_X_FORWARDED_FOR=forwarded)
     assert rc.client_address(request) == expected
 
 
-def test_link_from_this_host_is_told_from_others(rf):
-    request = rf.get("/", HTTP_HOST="x.example", HTTP_REFERER="https://x.example/a")
-    assert rc.is_linked_from_host(request)
-    assert not rc.is_linked_from_host(rf.get("/", HTTP_HOST="x.example", HTTP_REFERER="https://x.example.evil/a"))
+@pytest.mark.parametrize("hops", range(1, 6))
+def test_whatever_a_client_writes_it_does_not_choose_its_address(rf, configure, hops):
+    configure(TRUSTED_PROXIES=hops)
+    longest = "[2001:db8:1111:2222:3333:4444:255.255.255.255%interface-name00]:65535"
+    trusted = ["203.0.113.9:1234", *[longest] * (hops - 1)]
+    chance = random.Random(hops)
+    for _ in range(200):
+        forged = "".join(chance.choices("6.,: [x", k=chance.randrange(3_000)))
+        header = ", ".join([forged, *trusted])
+        request = rf.get("/", HTTP_X_FORWARDED_FOR=header)
+        assert rc.client_address(request) == trusted[0], header
+
+
+SUBSCRIBERS = [
+    ["177.139.233.139", "177.139.233.139:17000", "::ffff:177.139.233.139"],
+    ["[::ffff:198.51.100.4]:80", "198.51.100.4:1", "::FFFF:c633:6404"],
+    ["2001:db8::7", "[2001:db8::7]:443", "2001:DB8:0:0:ffff::1", "[2001:db8::9%eth0]"],
+    ["2001:db8:0:1::7", "2001:0db8:0000:0001:0000:0000:0000:0001"],
+    ["2002:c000:204::1", "2002:c000:204:ffff::1", "192.0.2.4"],
+    ["unknown", " unknown "],
+]
+
+
+def test_one_subscriber_is_one_client_however_its_address_is_written(rf):
+    hashes = []
+    for addresses in SUBSCRIBERS:
+        found = {
+            rc.client_hash(rf.get("/", REMOTE_ADDR=address), "", "f")
+            for address in addresses
+        }
+        assert len(found) == 1, addresses
+        hashes += found
+    assert len(set(hashes)) == len(SUBSCRIBERS)
+
+
+def test_stored_address_has_no_port(rf, configure):
+    configure(IP_ADDRESSES="full")
+    assert rc.ip_for(rf.get("/", REMOTE_ADDR="[2001:db8::7]:443")) == "2001:db8::7"
+    assert rc.ip_for(rf.get("/", REMOTE_ADDR="::ffff:192.0.2.7")) == "192.0.2.7"
+    assert rc.ip_for(rf.get("/", REMOTE_ADDR="unix:/run/socket")) == ""
+
+
+@pytest.mark.parametrize(
+    ("referer", "origin", "is_linked"),
+    [
+        ("https://x.example/a", None, True),
+        ("http://X.example:8443/a", None, True),
+        ("https://x.example/a", "https://x.example", True),
+        ("https://x.example/a", "null", True),
+        ("https://x.example/a", "https://evil.example", False),
+        ("https://x.example.evil/a", None, False),
+        ("https://x.example@evil.example/a", None, False),
+        ("ftp://x.example/a", None, False),
+        ("//x.example/a", None, False),
+        ("x.example", None, False),
+        ("https://[x.example/a", None, False),
+        ("", None, False),
+    ],
+)
+def test_link_from_this_host_is_told_from_others(
+    rf, settings, referer, origin, is_linked
+):
+    settings.ALLOWED_HOSTS = ["x.example"]
+    headers = {"HTTP_HOST": "x.example", "HTTP_REFERER": referer}
+    if origin is not None:
+        headers["HTTP_ORIGIN"] = origin
+    assert rc.is_linked_from_host(rf.get("/", **headers)) is is_linked
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_own"),
+    [
+        ("http://x.example", True),
+        ("https://x.example", True),
+        ("https://X.Example:8443", True),
+        ("x.example", False),
+        ("null", False),
+        ("https://sub.x.example", False),
+        ("https://x.example.evil", False),
+        ("javascript://x.example", False),
+    ],
+)
+def test_own_origin_may_differ_in_scheme_and_port(rf, settings, origin, is_own):
+    settings.ALLOWED_HOSTS = ["x.example"]
+    request = rf.post("/", HTTP_HOST="x.example:8000", HTTP_ORIGIN=origin)
+    assert rc.is_from_own_origin(request) is is_own
+
+
+def test_forwarded_host_counts_as_django_s_settings_say(rf, settings):
+    settings.ALLOWED_HOSTS = ["x.example", "internal"]
+    headers = {
+        "HTTP_HOST": "internal:8000",
+        "HTTP_X_FORWARDED_HOST": "x.example",
+        "HTTP_X_FORWARDED_PROTO": "https",
+        "HTTP_REFERER": "https://x.example/",
+        "HTTP_ORIGIN": "https://x.example",
+    }
+    assert url_of(rf.get("/a/", **headers)) == "http://internal:8000/a/"
+    assert not rc.is_linked_from_host(rf.get("/a/", **headers))
+    settings.USE_X_FORWARDED_HOST = True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    assert url_of(rf.get("/a/", **headers)) == "https://x.example/a/"
+    assert rc.is_linked_from_host(rf.get("/a/", **headers))
+    assert rc.is_from_own_origin(rf.get("/a/", **headers))
+
+
+def test_host_that_is_not_allowed_is_no_evidence(rf):
+    request = rf.get("/", HTTP_HOST="evil.example", HTTP_REFERER="http://evil.example/")
+    assert not rc.is_linked_from_host(request)
 
 
 @pytest.mark.parametrize("prefixes_default", [True, False])
@@ -174,17 +316,30 @@ def test_a_bug_is_the_same_in_every_language(settings, outbox, prefixes_default)
 
     module = types.ModuleType("urls_in_languages")
     module.urlpatterns = [
-        *i18n_patterns(path("shop/<int:pk>/", missing), prefix_default_language=prefixes_default),
+        *i18n_patterns(
+            path("shop/<int:pk>/", missing), prefix_default_language=prefixes_default
+        ),
         path("denmark/", missing),
     ]
-    settings.ROOT_URLCONF, settings.LANGUAGES = module, [("en", "English"), ("de", "Deutsch")]
+    settings.ROOT_URLCONF, settings.LANGUAGES = (
+        module,
+        [("en", "English"), ("de", "Deutsch")],
+    )
     settings.MIDDLEWARE = [
         "error_tracking.middleware.ErrorCaptureMiddleware",
         "django.middleware.locale.LocaleMiddleware",
     ]
-    for url in ("/en/shop/1/" if prefixes_default else "/shop/1/", "/de/shop/2/", "/denmark/"):
+    for url in (
+        "/en/shop/1/" if prefixes_default else "/shop/1/",
+        "/de/shop/2/",
+        "/denmark/",
+    ):
         Client().get(url)
-    assert [event.route for event in outbox] == ["/shop/{pk}/", "/shop/{pk}/", "/denmark/"]
+    assert [event.route for event in outbox] == [
+        "/shop/{pk}/",
+        "/shop/{pk}/",
+        "/denmark/",
+    ]
     assert outbox[0].fingerprint == outbox[1].fingerprint
 
 
@@ -192,5 +347,12 @@ def test_client_hash_differs_per_group_and_client(rf):
     first = rf.get("/", REMOTE_ADDR="9.9.9.9")
     assert rc.client_hash(first, "", "f1") == rc.client_hash(first, "", "f1")
     assert (
-        len({rc.client_hash(first, "", "f1"), rc.client_hash(first, "", "f2"), rc.client_hash(first, "7", "f1")}) == 3
+        len(
+            {
+                rc.client_hash(first, "", "f1"),
+                rc.client_hash(first, "", "f2"),
+                rc.client_hash(first, "7", "f1"),
+            }
+        )
+        == 3
     )

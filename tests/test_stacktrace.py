@@ -6,14 +6,13 @@ import sys
 
 import pytest
 
-from error_tracking.stacktrace import (
+from error_tracking.events.in_app import is_in_app
+from error_tracking.events.raised import INNER_FRAMES, OUTER_FRAMES
+from error_tracking.events.stacktrace import (
     CHAIN_LENGTH,
     GROUP_MEMBERS,
-    INNER_FRAMES,
     MESSAGE_CHARS,
-    OUTER_FRAMES,
     exceptions_from,
-    is_in_app,
     traceback_text,
 )
 from tests.factories import raised
@@ -61,10 +60,16 @@ def test_frames_say_where_and_what():
     assert (info.qualified_type, info.message) == ("ValueError", "no")
 
 
-@pytest.mark.parametrize(("function", "relation"), [(caused, "cause"), (in_context, "context")])
+@pytest.mark.parametrize(
+    ("function", "relation"), [(caused, "cause"), (in_context, "context")]
+)
 def test_chain_has_the_raised_exception_first(function, relation):
     raised_one, before = exceptions_from(raised(function))
-    assert (raised_one.type, before.type, before.relation) == ("RuntimeError", "ValueError", relation)
+    assert (raised_one.type, before.type, before.relation) == (
+        "RuntimeError",
+        "ValueError",
+        relation,
+    )
     text = traceback_text((raised_one, before))
     assert text.index("ValueError: no") < text.index("RuntimeError: outer")
 
@@ -102,7 +107,9 @@ def test_large_group_shows_its_first_members():
     """FAULTS C25."""
 
     def fail():
-        raise ExceptionGroup("many", [ValueError(str(number)) for number in range(GROUP_MEMBERS + 5)])
+        raise ExceptionGroup(
+            "many", [ValueError(str(number)) for number in range(GROUP_MEMBERS + 5)]
+        )
 
     infos = exceptions_from(raised(fail))
     assert [info.relation for info in infos] == ["", *["member"] * GROUP_MEMBERS]
@@ -123,9 +130,14 @@ def test_deep_recursion_keeps_both_ends(levels):
 
 
 def test_message_is_cut_at_its_limit():
-    """FAULTS C22."""
-    assert len(exceptions_from(ValueError("x" * MESSAGE_CHARS))[0].message) == MESSAGE_CHARS
-    assert len(exceptions_from(ValueError("x" * (MESSAGE_CHARS + 1)))[0].message) == MESSAGE_CHARS
+    def message_of(length):
+        return exceptions_from(ValueError("x" * length))[0].message
+
+    assert message_of(MESSAGE_CHARS) == "x" * MESSAGE_CHARS
+    cut = message_of(MESSAGE_CHARS + 1)
+    assert len(cut) <= MESSAGE_CHARS
+    kept = cut.partition("…")[0]
+    assert cut == f"{kept}… {MESSAGE_CHARS + 1 - len(kept)} more characters"
     assert exceptions_from(KeyError("x"))[0].message == "'x'"
 
 
@@ -169,3 +181,10 @@ def test_exception_without_a_traceback_has_no_frames():
     [info] = exceptions_from(ValueError())
     assert info.frames == ()
     assert traceback_text((info,)) == "ValueError"
+
+
+@pytest.mark.parametrize("path", ["", ".", "page.html", "part", "a/b", "x.pyx"])
+@pytest.mark.parametrize("module", ["", "no_such_module", "lxml", "__main__"])
+def test_relative_path_has_an_answer(path, module):
+    assert is_in_app(path, module) in {True, False}
+    assert not is_in_app("src/lib/x.pyx", module)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from error_tracking.events import EVENT_BYTES, ExceptionInfo, Frame
-from error_tracking.recorder.records import from_bytes
-from error_tracking.utils import UNPRINTABLE, clean_line, clean_text, hour_of, safe_text, uuid7
+from error_tracking.events.event import EVENT_BYTES, ExceptionInfo, Frame
+from error_tracking.events.object_text import safe_text
+from error_tracking.recorder.packed_event import event_from_bytes
+from error_tracking.utils import UNPRINTABLE, clean_line, clean_text, hour_of, uuid7
 from tests.factories import make_event
 
 
@@ -95,7 +96,13 @@ INFO = ExceptionInfo("ValueError", "builtins", "no", (FRAME,))
     [
         {"request": {"body": {"x": "y" * 70_000}}},
         {"request": {"a": "b" * 40_000}, "traceback": "t" * 60_000},
-        {"traceback": "t" * 60_000, "exceptions": (INFO, *[dataclasses.replace(INFO, message="m" * 4_000)] * 20)},
+        {
+            "traceback": "t" * 60_000,
+            "exceptions": (
+                INFO,
+                *[dataclasses.replace(INFO, message="m" * 4_000)] * 20,
+            ),
+        },
         {"exceptions": (dataclasses.replace(INFO, frames=(FRAME,) * 600),)},
     ],
     ids=["request", "traceback", "causes", "frames"],
@@ -104,16 +111,18 @@ def test_event_is_at_most_64_kib_whatever_is_in_it(values):
     """FAULTS C22."""
     data = make_event(**values).to_bytes()
     assert len(data) <= EVENT_BYTES
-    assert from_bytes(data).title == "ValueError in shop.pay"
+    assert event_from_bytes(data).title == "ValueError in shop.pay"
 
 
 def test_event_at_the_limit_is_whole_and_one_above_is_not():
     empty = make_event(timestamp=1.0)
-    whole = dataclasses.replace(empty, traceback="t" * (EVENT_BYTES - len(empty.to_bytes())))
+    whole = dataclasses.replace(
+        empty, traceback="t" * (EVENT_BYTES - len(empty.to_bytes()))
+    )
     assert len(whole.to_bytes()) == EVENT_BYTES
-    assert from_bytes(whole.to_bytes()).traceback == whole.traceback
+    assert event_from_bytes(whole.to_bytes()).traceback == whole.traceback
     above = dataclasses.replace(whole, traceback=whole.traceback + "t")
-    assert len(from_bytes(above.to_bytes()).traceback) < len(above.traceback)
+    assert len(event_from_bytes(above.to_bytes()).traceback) < len(above.traceback)
 
 
 def test_culprit_is_the_innermost_in_app_frame():

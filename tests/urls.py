@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.template import engines
 from django.template.response import TemplateResponse
 from django.urls import path, register_converter
@@ -115,6 +122,10 @@ def form(request):
     return HttpResponse("sent")
 
 
+def parameters(request):
+    return HttpResponse(len(request.GET))
+
+
 def interrupted(request):
     raise SystemExit(3)
 
@@ -149,6 +160,7 @@ urlpatterns = [
     path("pay/", pay),
     path("form/", form),
     path("interrupted/", interrupted),
+    path("parameters/", parameters),
     path("host/", bad_host),
     path("failing/<failing:name>/", fine),
     path("health/crash/", crash),

@@ -47,7 +47,10 @@ MIDDLEWARE = [
 ]
 
 DATABASES = {
-    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "site.sqlite3"},
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA_DIR / "site.sqlite3",
+    },
     # error_tracking: a file of its own, so that the site never waits for the tracker's writes
     "error_tracking": {
         "ENGINE": "django.db.backends.sqlite3",

@@ -12,6 +12,7 @@ from . import views
 urlpatterns = [
     path("", views.home),
     path("admin/", admin.site.urls),
+    path("errors/", include("error_tracking.urls")),
     re_path(r"^static/(?P<path>.*)$", serve, {"insecure": True}),
     path("zoo/exception/<int:pet_id>/", views.exception),
     path("zoo/nested/", views.nested),
@@ -21,7 +22,10 @@ urlpatterns = [
     path("zoo/streaming/", views.streaming),
     path("zoo/returned/", views.returned),
     path("zoo/api/", views.api),
-    path("zoo/parcel/<int:number>/<slug:size>/<uuid:code>/<str:carrier>/<path:label>", views.parcel),
+    path(
+        "zoo/parcel/<int:number>/<slug:size>/<uuid:code>/<str:carrier>/<path:label>",
+        views.parcel,
+    ),
     path("zoo/search/", views.search),
     path("zoo/checkout/", csrf_exempt(views.checkout)),
     path("zoo/booking/", csrf_exempt(views.booking)),

@@ -68,7 +68,9 @@ def streaming(request):
 
 
 def returned(request):
-    return HttpResponse("The view itself chose this answer.", status=500, content_type="text/plain")
+    return HttpResponse(
+        "The view itself chose this answer.", status=500, content_type="text/plain"
+    )
 
 
 def api(request):
@@ -97,7 +99,9 @@ def suspicious(request):
 
 
 def parcel(request, number, carrier, **place):
-    return HttpResponse(f"{number} is brought to {place['label']} by {User.objects.get(username=carrier).email}.")
+    return HttpResponse(
+        f"{number} is brought to {place['label']} by {User.objects.get(username=carrier).email}."
+    )
 
 
 def search(request):
@@ -108,7 +112,12 @@ def search(request):
 def order(request):
     wanted = json.loads(request.body)
     total = sum(item["amount"] * item["price"] for item in wanted["items"])
-    return JsonResponse({"to": wanted["customer"]["mail"], "total": round(total / len(wanted["vouchers"]), 2)})
+    return JsonResponse(
+        {
+            "to": wanted["customer"]["mail"],
+            "total": round(total / len(wanted["vouchers"]), 2),
+        }
+    )
 
 
 class BookingForm(forms.Form):
@@ -121,12 +130,16 @@ def booking(request):
     form = BookingForm(request.POST)
     if not form.is_valid():
         return HttpResponse(f"Please correct: {', '.join(form.errors)}.", status=422)
-    return HttpResponse(f"You leave on {form.cleaned_data['day'] + form.cleaned_data['nights']}.")
+    return HttpResponse(
+        f"You leave on {form.cleaned_data['day'] + form.cleaned_data['nights']}."
+    )
 
 
 def photo(request):
     header = request.FILES["photo"].read(8)
-    return HttpResponse(f"Stored as {request.POST['name']}, {header.index(b'PNG')} bytes in front.")
+    return HttpResponse(
+        f"Stored as {request.POST['name']}, {header.index(b'PNG')} bytes in front."
+    )
 
 
 def twice(request):

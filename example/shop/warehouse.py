@@ -19,7 +19,9 @@ class Shelf(View):
 
     def put(self, request, pk):
         shelf = dict(self.shelves)
-        return JsonResponse({pk: int(json.loads(request.body)["count"]) - shelf["count"]})
+        return JsonResponse(
+            {pk: int(json.loads(request.body)["count"]) - shelf["count"]}
+        )
 
     def delete(self, _request, pk):
         return JsonResponse({"was": self.shelves[pk]})

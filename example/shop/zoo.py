@@ -6,8 +6,16 @@ import dataclasses
 import json
 from urllib.parse import parse_qsl
 
-CARD = {"amount": "12", "password": "not-to-be-stored", "card_number": "4111 1111 1111 1111"}
-ORDER = {"customer": {"mail": "ann@example.org"}, "items": [{"amount": 2, "price": 9.5}], "vouchers": []}
+CARD = {
+    "amount": "12",
+    "password": "not-to-be-stored",
+    "card_number": "4111 1111 1111 1111",
+}
+ORDER = {
+    "customer": {"mail": "ann@example.org"},
+    "items": [{"amount": 2, "price": 9.5}],
+    "vouchers": [],
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +43,21 @@ class Animal:
     @property
     def is_api(self):
         """Return whether only a program can ask for it: a browser's form sends no JSON and no PUT."""
-        return bool(self.accepts_json or self.json is not None or self.upload or self.method not in {"GET", "POST"})
+        return bool(
+            self.accepts_json
+            or self.json is not None
+            or self.upload
+            or self.method not in {"GET", "POST"}
+        )
 
     @property
     def fields(self):
         """Return what a browser's form sends, as pairs; a form with GET sends the query."""
-        return parse_qsl(self.path.partition("?")[2]) if self.method == "GET" else list(self.form.items())
+        return (
+            parse_qsl(self.path.partition("?")[2])
+            if self.method == "GET"
+            else list(self.form.items())
+        )
 
     @property
     def body(self):
@@ -53,7 +70,12 @@ EVIDENCE = "counted; a bug only with evidence"
 PARCEL = "/zoo/parcel/7/extra-large/6f1c0f0e-3f4e-4f0b-9a55-0d5a3c1b2e4f/pony/labels/front.pdf"
 
 ANIMALS = [
-    Animal("Exception", "/zoo/exception/7/", "ValueError in shop.views.exception", "a view raises ValueError"),
+    Animal(
+        "Exception",
+        "/zoo/exception/7/",
+        "ValueError in shop.views.exception",
+        "a view raises ValueError",
+    ),
     Animal(
         "Nested cause",
         "/zoo/nested/",
@@ -61,8 +83,18 @@ ANIMALS = [
         "an error while handling an error",
         "a bug with both tracebacks",
     ),
-    Animal("Async view", "/zoo/async/", "TimeoutError in shop.views.asynchronous", "a coroutine view raises"),
-    Animal("View without answer", "/zoo/nothing/", "ValueError in /zoo/nothing/", "a view returns None"),
+    Animal(
+        "Async view",
+        "/zoo/async/",
+        "TimeoutError in shop.views.asynchronous",
+        "a coroutine view raises",
+    ),
+    Animal(
+        "View without answer",
+        "/zoo/nothing/",
+        "ValueError in django.core.handlers.base.BaseHandler.check_response on /zoo/nothing/",
+        "a view returns None",
+    ),
     Animal(
         "Broken template",
         "/zoo/template/",
@@ -79,7 +111,7 @@ ANIMALS = [
     Animal(
         "Returned 500",
         "/zoo/returned/",
-        "HTTP 500 on /zoo/returned/",
+        "HTTP 500 on /zoo/returned/ (shop.views.returned)",
         "a view returns a 500 of its own",
         "a bug; the answer stays as it is",
     ),
@@ -147,9 +179,17 @@ ANIMALS = [
         method="DELETE",
     ),
     Animal(
-        "No row", PARCEL, "DoesNotExist in shop.views.parcel", "get() finds nothing; its path has five kinds of values"
+        "No row",
+        PARCEL,
+        "User.DoesNotExist in shop.views.parcel",
+        "get() finds nothing; its path has five kinds of values",
     ),
-    Animal("Row twice", "/zoo/twice/", "IntegrityError in shop.views.twice", "the database refuses a row"),
+    Animal(
+        "Row twice",
+        "/zoo/twice/",
+        "IntegrityError in shop.views.twice",
+        "the database refuses a row",
+    ),
     Animal(
         "Handled",
         "/zoo/handled/",
@@ -184,7 +224,15 @@ ANIMALS = [
         404,
         is_bug=False,
     ),
-    Animal("Http404", "/zoo/missing/", "HTTP 404 on /zoo/missing/", "a view raises Http404", EVIDENCE, 404, False),
+    Animal(
+        "Http404",
+        "/zoo/missing/",
+        "HTTP 404 on /zoo/missing/",
+        "a view raises Http404",
+        EVIDENCE,
+        404,
+        False,
+    ),
     Animal(
         "Forbidden",
         "/zoo/forbidden/",

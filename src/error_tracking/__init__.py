@@ -15,31 +15,70 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps as registry  # "apps" becomes our own module of that name
 
 if TYPE_CHECKING:
-    from .api import add_breadcrumb, capture_exception, capture_message, set_tag, set_user
+    from .capture.api import (
+        add_breadcrumb,
+        capture_exception,
+        capture_message,
+        error_reference,
+        set_tag,
+        set_user,
+    )
+    from .capture.context import unit_of_work
+    from .pages.degradation import degrade
     from .recorder import flush, health
 
 __version__ = "0.1.0.dev0"
 __all__ = ["__version__", "add_breadcrumb", "capture_exception", "capture_message"]
-__all__ += ["flush", "health", "set_tag", "set_user"]
+__all__ += [
+    "degrade",
+    "error_reference",
+    "flush",
+    "health",
+    "set_tag",
+    "set_user",
+    "unit_of_work",
+]
 
 _HOMES = {
-    **dict.fromkeys(("add_breadcrumb", "capture_exception", "capture_message", "set_tag", "set_user"), "api"),
+    **dict.fromkeys(
+        (
+            "add_breadcrumb",
+            "capture_exception",
+            "capture_message",
+            "error_reference",
+            "set_tag",
+            "set_user",
+        ),
+        "capture.api",
+    ),
     **dict.fromkeys(("flush", "health"), "recorder"),
+    "unit_of_work": "capture.context",
+    "degrade": "pages.degradation",
 }
+# What is not replaced by nothing where the app is not ready or not installed.
+_ALWAYS_THERE = {"degrade", "health", "unit_of_work"}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  a module's attribute may be anything
+def __getattr__(name: str) -> Any:
     """Import a public function from its module when it is first asked for (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name != "health" and not (registry.apps_ready and registry.is_installed(__name__)):
+    if name not in _ALWAYS_THERE and not (
+        registry.apps_ready and registry.is_installed(__name__)
+    ):
         return functools.partial(_call, name)
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
 
 
-def _call(name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  those of any public function
-    """Call the function *name*, which was imported early; where it is still too early, say that nothing was done."""
+def _call(name: str, *args: Any, **kwargs: Any) -> Any:
+    """
+    Call the function *name*, which was imported early.
+
+    Where it is still too early, say that nothing was done.
+    """
     function = __getattr__(name)
     if isinstance(function, functools.partial):
-        return {"capture_exception": "", "capture_message": "", "flush": True}.get(name)
+        answers = {"flush": True}
+        references = ("capture_exception", "capture_message", "error_reference")
+        return {**answers, **dict.fromkeys(references, "")}.get(name)
     return function(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The app: wires the signal, the log filter and the checks when Django is ready."""
+"""The app: connects to Django and to the libraries of the project."""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ class ErrorTrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks and connect to Django; starts no thread and reads no table."""
-        from . import checks, conf, middleware, recorder, tasks  # noqa: PLC0415  models are loaded only now
-        from .integrations.install import SOURCES, install  # noqa: PLC0415
+        """Register the checks and connect to Django; no thread, no table is read."""
+        # Our models, which these modules need, are importable only now.
+        from . import (
+            checks,
+            conf,
+            middleware,
+            recorder,
+            tasks,  # noqa: F401  tells Celery of ``create_bug_task``
+        )
+        from .capture.no_queries import refuse_queries
+        from .events import borders, object_text
+        from .filing import broker
+        from .integrations.install import install_all
 
+        borders.install_log_filter()
+        object_text.before_reading(refuse_queries)
         checks.register()
+        # Runs git, and so at start-up rather than while a request waits.
+        conf.find_release()
         middleware.install()
-        tasks.at_worker_shutdown(recorder.stop)
-        for name in SOURCES:
-            if name == "celery" or name not in conf.get_settings().DISABLE:  # Celery's worker has a task of ours too
-                install(name)
+        broker.at_worker_shutdown(recorder.stop)
+        install_all(disabled=conf.get_settings().DISABLE)

@@ -30,11 +30,6 @@ def send(signal: Signal, bug: Model, **extra: object) -> None:
             logger.error("a receiver failed: receiver=%r", receiver, exc_info=answer)
 
 
-def send_on_commit(signal: Signal | None, alias: str, bug: Model) -> None:
-    """Send *signal* when the transaction on *alias* is committed, at once where Django does not know when that is."""
-    if signal is None:
-        return
-    if transaction.get_connection(alias).in_atomic_block or transaction.get_autocommit(alias):
-        transaction.on_commit(lambda: send(signal, bug), using=alias, robust=True)
-    else:
-        send(signal, bug)
+def send_on_commit(signal: Signal, alias: str, bug: Model) -> None:
+    """Send *signal* when the transaction on the database *alias* is committed."""
+    transaction.on_commit(lambda: send(signal, bug), using=alias, robust=True)

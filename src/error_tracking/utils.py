@@ -6,13 +6,11 @@ A leaf: imports nothing of ours and knows nothing of errors or bugs.
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
+import functools
 import inspect
 import ipaddress
 import os
 import re
-import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -20,25 +18,47 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
-    from pathlib import Path
 
 UNPRINTABLE = "<unprintable>"
-TEXT_SECONDS = 0.25
+# The longest there is: IPv6 with an IPv4 tail, a zone, brackets and a port has 45 + 17
+# + 2 + 6.
+ADDRESS_CHARS = 72
 
-PLAIN = frozenset({str, int, float, bool, type(None)})  # what may be printed without running foreign code
-_hung: set[str] = set()
-_A_LOOP: Any = object()
+PLAIN: frozenset[type] = frozenset(
+    {str, int, float, bool, type(None)}
+)  # what may be printed without running foreign code
 
-# C0 and C1 controls except tab and newline, bidirectional and zero-width controls (FAULTS S06, A03, X18).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+# Characters that nobody sees, or that do something: they hide words from a reader which
+# a program still reads, turn the order of letters round, or drive a terminal. Unicode's
+# categories Cc (but tab and newline), Cf, Co, Zl and Zp, noncharacters, and what is
+# drawn as nothing (Default_Ignorable_Code_Point: fillers, tags, variation selectors).
+_UNSAFE = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"
+    "\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164"
+    "\ue000-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    + "".join(
+        f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}"
+        for plane in range(0x10000, 0xE0000, 0x10000)
+    )
+    + "\U000e0000-\U0010ffff"
+    "]"
+    # The selectors of text and emoji style are usual, one after a character that has
+    # both.
+    "|(?<![#*0-9\xa9\xae\u203c-\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
+)
+_NO_NAME = "[…]"
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*){0,20}")
 
 
 def clean_text(value: str, limit: int) -> str:
     """
     Return *value* cut to *limit* characters and storable in every database.
 
-    Controls except tab and newline become U+FFFD, lone surrogates a question
-    mark. The cut comes first, so that the cost is bounded.
+    Controls except tab and newline, invisible and private characters become
+    U+FFFD, lone surrogates a question mark. The cut comes first, so that the cost
+    is bounded.
     """
     value = value[:limit]
     if value.isascii() and value.isprintable():
@@ -52,71 +72,57 @@ def clean_line(value: str, limit: int) -> str:
     return " ".join(clean_text(value, limit).split())
 
 
-def safe_text(value: object, limit: int) -> str:
+def type_ids(*types: type) -> frozenset[int]:
     """
-    Return ``str(value)`` cleaned and cut, whatever ``__str__`` does.
+    Return the identities of *types*.
 
-    Django refuses queries where an event loop runs, so one seems to: a text of
-    what went wrong is never worth a connection of its own (FAULTS C21).
-
-    A foreign ``__str__`` may raise anything, ``SystemExit`` included, return
-    what is not text (FAULTS C20), or never return: it has ``TEXT_SECONDS`` on a
-    thread of its own, and a class that hung is not asked again. Else
-    ``<unprintable>`` is returned.
+    To look a class up among classes would call its metaclass's ``__hash__``.
     """
-    cls = type(value)
-    if cls in PLAIN:
-        return clean_text(str(value), limit)
-    name = qualified_name(cls)
-    if name in _hung:
-        return UNPRINTABLE
-    found: list[str] = []
-    context = contextvars.copy_context()
-    thread = threading.Thread(target=context.run, args=(_put_text, value, limit, found), daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # no thread to be had
-        _put_text(value, limit, found)
-    else:
-        thread.join(TEXT_SECONDS)
-    if not found:
-        _hung.add(name)
-    return found[0] if found else UNPRINTABLE
+    return frozenset(map(id, types))
 
 
-def _put_text(value: object, limit: int, found: list[str]) -> None:
-    running = asyncio._get_running_loop()  # public enough: in asyncio.__all__
-    asyncio._set_running_loop(_A_LOOP)
-    try:
-        text = str(value)
-        found.append(clean_text(text if type(text) is str else str.__str__(text), limit))
-    except BaseException:  # noqa: BLE001  a foreign __str__ may raise SystemExit
-        found.append(UNPRINTABLE)
-    finally:
-        asyncio._set_running_loop(running)
+def dotted_name(value: str, limit: int) -> str:
+    """
+    Return *value* where it is a dotted name of Python's, else ``[…]``.
+
+    ``type(text, bases, {})`` makes a class of any name, from text of a visitor say.
+    """
+    name = clean_line(value, limit)
+    if _DOTTED.fullmatch(name) is None:
+        return _NO_NAME
+    return name
 
 
 def bases_of(cls: type) -> tuple[type, ...]:
-    """Return *cls* and what it derives from; a metaclass cannot interfere (FAULTS C26)."""
+    """
+    Return *cls* and what it derives from.
+
+    A metaclass cannot interfere.
+    """
     bases: tuple[type, ...] = type.__dict__["__mro__"].__get__(cls)
     return bases
 
 
 def qualified_name(cls: type) -> str:
     """Return module and name of *cls*; a metaclass cannot interfere."""
-    return f"{type.__dict__['__module__'].__get__(cls)}.{type.__dict__['__qualname__'].__get__(cls)}"
+    # Not the class's own attributes: a metaclass may have overridden them.
+    module = type.__dict__["__module__"].__get__(cls)
+    name = type.__dict__["__qualname__"].__get__(cls)
+    return f"{module}.{name}"
 
 
-def masked_ip(value: str, *, mode: str = "masked") -> str | None:
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def address_from(value: str) -> IPAddress | None:
     """
-    Return the address in *value*: ``/24`` or ``/48`` of it, all of it (``"full"``) or None (``"none"``).
+    Return the address in *value*, or None where there is none.
 
-    What is no address gives None (FAULTS S11); an IPv4 address inside an IPv6
-    one is taken out first (FAULTS V09).
+    Accepts what proxies write: with a port (``192.0.2.1:4711``,
+    ``[2001:db8::1]:4711``), in brackets, quotes or with a zone. An IPv4 address
+    inside an IPv6 one (RFC 4291, 2.5.5.2) is returned as IPv4.
     """
-    if mode == "none":
-        return None
-    text = value.strip().partition("%")[0]
+    text = value[:ADDRESS_CHARS].strip(' "').partition("%")[0]
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -126,15 +132,60 @@ def masked_ip(value: str, *, mode: str = "masked") -> str | None:
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+        return address.ipv4_mapped
+    return address
+
+
+@functools.lru_cache(maxsize=1_024)
+def subscriber_of(value: str) -> str:
+    """
+    Return what is the same for all addresses of one subscriber.
+
+    An IPv6 subscriber has a /64 at least (RFC 6177), and can use each address of
+    it. With 6to4 (RFC 3056) and Teredo (RFC 4380) anybody who has one IPv4
+    address has a whole IPv6 network, so that IPv4 address counts. What is no
+    address is returned as it is, cut to the length of one.
+    """
+    address = address_from(value)
+    if address is None:
+        return value[:ADDRESS_CHARS].strip()
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.sixtofour is not None:
+        return str(address.sixtofour)
+    if address.teredo is not None:
+        _server, client = address.teredo
+        return str(client)
+    return str(ipaddress.ip_network((address, 64), strict=False).network_address)
+
+
+def masked_ip(value: str, *, mode: str = "masked") -> str | None:
+    """
+    Return the address in *value*.
+
+    ``/24`` or ``/48`` of it, all of it (``"full"``) or None (``"none"``).
+
+    What is no address gives None.
+    """
+    if mode == "none":
+        return None
+    address = address_from(value)
+    if address is None:
+        return None
     if mode == "full":
         return str(address)
-    prefix = 24 if address.version == 4 else 48  # noqa: PLR2004  the IP version
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address)
+    prefix = 24 if address.version == 4 else 48
+    return str(
+        ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address
+    )
 
 
 def uuid7() -> uuid.UUID:
-    """Return a new UUID version 7 (RFC 9562, 5.7): 48 bits of milliseconds, then random bits."""
+    """
+    Return a new UUID version 7 (RFC 9562, 5.7).
+
+    48 bits of milliseconds, then random bits.
+    """
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | (0x7 << 76)
@@ -142,8 +193,10 @@ def uuid7() -> uuid.UUID:
     return uuid.UUID(int=value)
 
 
-def named_arguments(function: Callable[..., object], args: Any, kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return the arguments of a call of *function* by their names, which tell the secret ones."""
+def named_arguments(
+    function: Callable[..., object], args: Any, kwargs: Any
+) -> dict[str, Any]:
+    """Return the arguments of a call by their names, which show the secret ones."""
     try:
         return dict(inspect.signature(function).bind_partial(*args, **kwargs).arguments)
     except (TypeError, ValueError):  # arguments that do not fit may be why it failed
@@ -153,37 +206,3 @@ def named_arguments(function: Callable[..., object], args: Any, kwargs: Any) -> 
 def hour_of(moment: dt.datetime) -> dt.datetime:
     """Return the start of the hour that *moment* lies in."""
     return moment.replace(minute=0, second=0, microsecond=0)
-
-
-def checkout_of(base: Path) -> Path | None:
-    """Return the root of the git checkout that *base* lies in, None where there is none."""
-    for folder in (base, *base.absolute().parents):
-        if (folder / ".git").exists():
-            return folder
-    return None
-
-
-def git_head(base: Path) -> str:
-    """Return the commit that the checkout around *base* stands at, ``""`` where there is none; runs no program."""
-    root = checkout_of(base)
-    if root is None:
-        return ""
-    try:
-        git = root / ".git"
-        if git.is_file():  # a worktree or submodule
-            git = root / git.read_text(encoding="utf-8").partition("gitdir:")[2].strip()
-        head = (git / "HEAD").read_text(encoding="utf-8").strip()
-        name = head.partition("ref: ")[2]
-        return _commit_of(git, name) if name else head
-    except (OSError, ValueError):
-        return ""
-
-
-def _commit_of(git: Path, name: str) -> str:
-    common = git / "commondir"
-    root = git / common.read_text(encoding="utf-8").strip() if common.exists() else git
-    for place in (git / name, root / name):
-        if place.is_file():
-            return place.read_text(encoding="utf-8").strip()
-    lines = (root / "packed-refs").read_text(encoding="utf-8").splitlines()
-    return next((line.split()[0] for line in lines if line.endswith(f" {name}")), "")

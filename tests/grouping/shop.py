@@ -252,12 +252,18 @@ def stock_task(first):
     in_a_group(first)
 
 
-@bug("group", ((fetch_price, 1), (fetch_stock, 2)), ((fetch_stock, 3), (fetch_price, 4)))
+@bug(
+    "group", ((fetch_price, 1), (fetch_stock, 2)), ((fetch_stock, 3), (fetch_price, 4))
+)
 def both_tasks(first, second):
     in_a_group(first, second)
 
 
-@bug("group", ((fetch_price, 1), (charge_later := fetch_price, 2)), ((fetch_price, 3), (fetch_price, 5)))
+@bug(
+    "group",
+    ((fetch_price, 1), (charge_later := fetch_price, 2)),
+    ((fetch_price, 3), (fetch_price, 5)),
+)
 def two_prices(first, second):
     in_a_group(first, second)
 
@@ -799,11 +805,18 @@ def jinja_by_other_name(name, total):
 def generated(name, body):
     """Make a function as an attribute library does, from text."""
     values = {}
-    exec(compile(f"def {name}(x):\n    return {body}", f"<generated {name}>", "exec"), values)
+    exec(
+        compile(f"def {name}(x):\n    return {body}", f"<generated {name}>", "exec"),
+        values,
+    )
     return values[name]
 
 
-@bug("exec", (generated("init_a1b2c3d4", "x.size"), 1), (generated("init_ffee0011", "x.size"), 2))
+@bug(
+    "exec",
+    (generated("init_a1b2c3d4", "x.size"), 1),
+    (generated("init_ffee0011", "x.size"), 2),
+)
 def call_generated(function, value):
     return function(value)
 
@@ -945,7 +958,12 @@ def same_line(family, function, **bugs):
 def save_permission(number, **changes):
     from django.contrib.auth.models import Permission
 
-    values = {"name": f"n{number}", "codename": f"c{number}", "content_type_id": 1, **changes}
+    values = {
+        "name": f"n{number}",
+        "codename": f"c{number}",
+        "content_type_id": 1,
+        **changes,
+    }
     for _ in range(2):
         save(Permission, **values)
 
@@ -955,7 +973,10 @@ same_line(
     lambda number, changes: save_permission(number, **changes),
     unique_permission=((11, {}), (12, {})),
     permission_without_name=((13, {"name": None}), (14, {"name": None})),
-    permission_without_type=((15, {"content_type_id": None}), (16, {"content_type_id": None})),
+    permission_without_type=(
+        (15, {"content_type_id": None}),
+        (16, {"content_type_id": None}),
+    ),
     permission_without_code=((17, {"codename": None}), (18, {"codename": None})),
 )
 
@@ -963,8 +984,14 @@ same_line(
     "one template of many",
     lambda name, values: page(name, {"number": 3, "how": "x", **values}),
     first_template=(("first.html", {"number": "a"}), ("first.html", {"number": "b"})),
-    other_node_of_first=(("first.html", {"is_long": True, "how": "a"}), ("first.html", {"is_long": True, "how": "b"})),
-    second_template=(("second.html", {"number": "a"}), ("second.html", {"number": "b"})),
+    other_node_of_first=(
+        ("first.html", {"is_long": True, "how": "a"}),
+        ("first.html", {"is_long": True, "how": "b"}),
+    ),
+    second_template=(
+        ("second.html", {"number": "a"}),
+        ("second.html", {"number": "b"}),
+    ),
 )
 
 same_line(
@@ -977,6 +1004,12 @@ same_line(
 same_line(
     "one group of many",
     in_a_group,
-    prices_only=(((fetch_price, 1), (fetch_price, 2)), ((fetch_price, 3), (fetch_price, 4), (fetch_price, 5))),
-    price_and_stock=(((fetch_price, 1), (fetch_stock, 2)), ((fetch_stock, 3), (fetch_price, 4))),
+    prices_only=(
+        ((fetch_price, 1), (fetch_price, 2)),
+        ((fetch_price, 3), (fetch_price, 4), (fetch_price, 5)),
+    ),
+    price_and_stock=(
+        ((fetch_price, 1), (fetch_stock, 2)),
+        ((fetch_stock, 3), (fetch_price, 4)),
+    ),
 )

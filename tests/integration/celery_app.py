@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 
 from celery import Celery
 
@@ -43,3 +45,36 @@ def retry(self):
 def expected():
     """Fail as it may."""
     raise LookupError("nothing to do")
+
+
+class ApiError(Exception):
+    """An exception that cannot be pickled: its arguments are not those of its base."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+@app.task(name="story.own")
+def own():
+    """Fail with an exception of one's own."""
+    raise ApiError(402, "card refused")
+
+
+@app.task(name="story.leave")
+def leave():
+    """End the worker's child."""
+    sys.exit(3)
+
+
+@app.task(name="story.hard", time_limit=1)
+def hard():
+    """Run into the hard time limit."""
+    time.sleep(60)
+
+
+@app.task(name="story.soft", soft_time_limit=1)
+def soft():
+    """Run into the soft time limit."""
+    while True:
+        time.sleep(0.01)

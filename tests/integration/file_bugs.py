@@ -23,7 +23,8 @@ django.setup()
 from django.conf import settings  # noqa: E402  after setup
 from django.utils import timezone  # noqa: E402
 
-from error_tracking import conf, filing, runners, tasks  # noqa: E402
+from error_tracking import conf  # noqa: E402
+from error_tracking.filing import broker, outbox, runner  # noqa: E402
 from error_tracking.models import Filing, KnownBug  # noqa: E402
 
 PAST = timezone.now() - dt.timedelta(minutes=5)
@@ -35,13 +36,13 @@ def waiting():
 
 def make(count):
     for number in range(int(count)):
-        filing.request(KnownBug.objects.create(title=f"Bug {number}"))
+        outbox.request(KnownBug.objects.create(title=f"Bug {number}"))
 
 
 def file_until_nothing_waits(seconds):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and waiting().exists():
-        if not runners.file_due():
+        if not runner.file_due():
             waiting().filter(state="pending").update(next_attempt_at=PAST)
             time.sleep(0.05)
 
@@ -69,14 +70,14 @@ def file(seconds):
 def work(_):
     import tests.integration.celery_app  # noqa: F401  the app that tasks are published with
 
-    runners._work()
+    runner.work_as_configured()
 
 
 def publish(times):
     import tests.integration.celery_app  # noqa: F401
 
     for pk in [*KnownBug.objects.values_list("pk", flat=True)] * int(times):
-        tasks.publish(pk)
+        broker.publish(pk)
 
 
 def wait(seconds):

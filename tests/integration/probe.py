@@ -14,7 +14,14 @@ django.setup()
 
 from django.db.models import Sum  # noqa: E402  after setup
 
-from error_tracking.models import ErrorGroup, ErrorLog, Filing, HourlyCount, HourlyTotal, KnownBug  # noqa: E402
+from error_tracking.models import (  # noqa: E402
+    ErrorGroup,
+    ErrorLog,
+    Filing,
+    HourlyCount,
+    HourlyTotal,
+    KnownBug,
+)
 
 
 def total(model, field):
@@ -23,26 +30,44 @@ def total(model, field):
 
 def state():
     bugs = KnownBug.all_objects.order_by("number").values(
-        "bug_id", "status", "severity", "occurrence_count", "github_issue_number", "github_issue_url", "file_name"
+        "bug_id",
+        "status",
+        "severity",
+        "occurrence_count",
+        "github_issue_number",
+        "github_issue_url",
+        "file_name",
     )
-    regressed = list(KnownBug.all_objects.exclude(regressed_at=None).values_list("bug_id", flat=True))
+    regressed = list(
+        KnownBug.all_objects.exclude(regressed_at=None).values_list("bug_id", flat=True)
+    )
     return {
         "logs": total(ErrorLog, "occurrences"),
         "seen": total(ErrorGroup, "times_seen"),
         "hourly": total(HourlyCount, "count"),
         "totals": total(HourlyTotal, "count"),
-        "groups": list(ErrorGroup.objects.values("fingerprint", "times_seen", "error_type", "title")),
+        "groups": list(
+            ErrorGroup.objects.values(
+                "fingerprint", "times_seen", "error_type", "title"
+            )
+        ),
         "references": list(ErrorLog.objects.values_list("reference", flat=True)[:100]),
         "bugs": list(bugs),
         "regressed": regressed,
-        "filings": list(Filing.objects.order_by("tracker").values("tracker", "state", "attempts", "reason")),
+        "filings": list(
+            Filing.objects.order_by("tracker").values(
+                "tracker", "state", "attempts", "reason"
+            )
+        ),
     }
 
 
 def wait(count, seconds):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        waits = ErrorGroup.objects.filter(bug=None, verdict="", verdict_reason="").exists()
+        waits = ErrorGroup.objects.filter(
+            bug=None, verdict="", verdict_reason=""
+        ).exists()
         if (
             total(ErrorGroup, "times_seen") >= count
             and not waits

@@ -19,7 +19,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PORTS = {"postgres": 5432, "mariadb": 3306, "redis": 6379, "rabbitmq": 5672}
-BROKERS = {"redis": "redis://127.0.0.1:6379/0", "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//"}
+BROKERS = {
+    "redis": "redis://127.0.0.1:6379/0",
+    "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//",
+}
 HTML = "text/html,application/xhtml+xml"
 
 
@@ -50,12 +53,18 @@ def free_port():
 def database(kind, folder):
     """Give the environment of a database made for one story, and drop it in the end."""
     if kind == "sqlite":
-        yield {"TEST_DATABASE": "sqlite", "TEST_SQLITE_FILE": str(folder / "story.sqlite3")}
+        yield {
+            "TEST_DATABASE": "sqlite",
+            "TEST_SQLITE_FILE": str(folder / "story.sqlite3"),
+        }
         return
     need(kind)
     name = f"et_story_{uuid.uuid4().hex[:12]}"
     run = _execute_on_postgres if kind == "postgres" else _execute_on_mariadb
-    run(f"CREATE DATABASE {name}" + (" CHARACTER SET utf8mb4" if kind == "mariadb" else ""))
+    run(
+        f"CREATE DATABASE {name}"
+        + (" CHARACTER SET utf8mb4" if kind == "mariadb" else "")
+    )
     try:
         yield {"TEST_DATABASE": kind, f"TEST_{kind.upper()}_NAME": name}
     finally:
@@ -65,7 +74,9 @@ def database(kind, folder):
 def _execute_on_postgres(statement):
     import psycopg
 
-    with psycopg.connect(host="127.0.0.1", user="postgres", dbname="postgres", autocommit=True) as connection:
+    with psycopg.connect(
+        host="127.0.0.1", user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
         connection.execute(statement)
 
 
@@ -82,14 +93,16 @@ def _execute_on_mariadb(statement):
 class Site:
     """A running site; a context manager."""
 
-    def __init__(self, folder, database_environment, *, github=None, broker="", is_async=False):
+    def __init__(
+        self, folder, database_environment, *, github=None, broker="", is_async=False
+    ):
         self.folder = folder
         self.github = github or {}
         self.environment = {
             **os.environ,
             **database_environment,
             "DJANGO_SETTINGS_MODULE": "tests.integration.site_settings",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
             "STORY_DIR": str(folder),
             "STORY_BROKER": BROKERS.get(broker, ""),
             "STORY_QUEUE": f"story-{uuid.uuid4().hex[:8]}",
@@ -110,9 +123,17 @@ class Site:
                 "celery.log", "-m", "celery", "-A", "tests.integration.celery_app", "worker",
                 "--concurrency=1", "--pool=solo", "-l", "INFO", "-Q", self.environment["STORY_QUEUE"],
             )  # fmt: skip
-            self._await(lambda: " ready." in self.log("celery.log"), "the Celery worker")
+            self._await(
+                lambda: " ready." in self.log("celery.log"), "the Celery worker"
+            )
         if self.is_async:
-            server = ["uvicorn", "--port", str(self.port), "--lifespan=off", "tests.integration.asgi:application"]
+            server = [
+                "uvicorn",
+                "--port",
+                str(self.port),
+                "--lifespan=off",
+                "tests.integration.asgi:application",
+            ]
         else:
             workers = ["--workers=2", "--threads=4", f"--bind=127.0.0.1:{self.port}"]
             server = ["gunicorn", *workers, "tests.integration.wsgi:application"]
@@ -133,7 +154,11 @@ class Site:
     def _start(self, log, *arguments):
         with (self.folder / log).open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, env=self.environment, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         self.processes.append(process)
 
@@ -144,7 +169,9 @@ class Site:
                 if is_there():
                     return
             time.sleep(0.1)
-        raise AssertionError(f"{what} did not come up:\n{self.log('web.log')}\n{self.log('celery.log')}")
+        raise AssertionError(
+            f"{what} did not come up:\n{self.log('web.log')}\n{self.log('celery.log')}"
+        )
 
     def log(self, name):
         path = self.folder / name
@@ -152,16 +179,25 @@ class Site:
 
     def command(self, *arguments):
         answer = subprocess.run(
-            [sys.executable, *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
 
     def probe(self, *arguments):
-        return json.loads(self.command("-m", "tests.integration.probe", *map(str, arguments)))
+        return json.loads(
+            self.command("-m", "tests.integration.probe", *map(str, arguments))
+        )
 
     def get(self, path, accept=HTML):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Accept": accept})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", headers={"Accept": accept}
+        )
         try:
             with urllib.request.urlopen(request, timeout=20) as response:
                 return response.status, response.read().decode()

@@ -77,7 +77,14 @@ def _fail():
     raise KeyError("in a pool")
 
 
+def sleep(request):
+    for _ in range(300):
+        time.sleep(0.1)
+    return HttpResponse("rested")
+
+
 urlpatterns = [
+    path("sleep/", sleep),
     path("fine/", fine),
     path("tagged/<int:number>/", tagged),
     path("tagged-async/<int:number>/", tagged_async),

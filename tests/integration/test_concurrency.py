@@ -21,7 +21,13 @@ def run_all(site, *arguments):
     command = [sys.executable, "-m", *arguments]
     command = [str(go) if each == "GO" else each for each in command]
     processes = [
-        subprocess.Popen(command, cwd=ROOT, env=site.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=site.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         for _ in range(PROCESSES)
     ]
     go.touch()
@@ -39,7 +45,9 @@ def test_eight_processes_make_one_bug_and_count_exactly(tmp_path, kind):
         state = site.probe("wait", PROCESSES * TIMES, 30)
     expected = PROCESSES * TIMES
     assert [group["times_seen"] for group in state["groups"]] == [expected]
-    assert (state["logs"], state["seen"], state["hourly"], state["totals"]) == (expected,) * 4
+    assert (state["logs"], state["seen"], state["hourly"], state["totals"]) == (
+        expected,
+    ) * 4
     [bug] = state["bugs"]
     assert (bug["bug_id"], bug["occurrence_count"]) == ("B-001", expected)
     assert [path.name for path in site.bug_files()] == [bug["file_name"]]

@@ -16,9 +16,19 @@ pytestmark = pytest.mark.integration
 
 def run_demo(folder, *arguments):
     return subprocess.run(
-        [sys.executable, "scripts/demo.py", "--once", f"--port={free_port()}", *arguments],
+        [
+            sys.executable,
+            "scripts/demo.py",
+            "--once",
+            f"--port={free_port()}",
+            *arguments,
+        ],
         cwd=ROOT,
-        env={**os.environ, "EXAMPLE_DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "shop.settings"},
+        env={
+            **os.environ,
+            "EXAMPLE_DATA_DIR": str(folder),
+            "DJANGO_SETTINGS_MODULE": "shop.settings",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -37,7 +37,11 @@ def stub():
         def chance(call):
             if dice.random() > 0.15:
                 return None
-            return Fault(dice.choice(["drop", "half", "garbage", "answer"]), 502, after=dice.random() < 0.7)
+            return Fault(
+                dice.choice(["drop", "half", "garbage", "answer"]),
+                502,
+                after=dice.random() < 0.7,
+            )
 
         running.chance = chance
         yield running
@@ -60,7 +64,11 @@ class Office(Site):
         without = dict.fromkeys(TOKEN_NAMES, "")
         if not transport:
             return {**without, "PATH": "/nowhere", "STORY_REPO": self.stub.repo}
-        return {**without, **self.stub.environment_over(transport), "STORY_REPO": self.stub.repo_over(transport)}
+        return {
+            **without,
+            **self.stub.environment_over(transport),
+            "STORY_REPO": self.stub.repo_over(transport),
+        }
 
     def helper(self, *arguments):
         return self.command(*HELPER, *arguments)
@@ -68,9 +76,16 @@ class Office(Site):
     def start_filing(self):
         """Start the eight; return who waits for them, and their process numbers."""
         reaches = json.dumps([self.reaching(transport) for transport in REACHES])
-        options = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        options = {
+            "cwd": ROOT,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
         environment = {**self.environment, "STORY_REACHES": reaches}
-        process = subprocess.Popen([sys.executable, *HELPER, "file=60"], env=environment, **options)
+        process = subprocess.Popen(
+            [sys.executable, *HELPER, "file=60"], env=environment, **options
+        )
         return process, [int(number) for number in process.stdout.readline().split()]
 
     def wait_until_quiet(self):
@@ -91,20 +106,34 @@ class Office(Site):
 
     def assert_one_of_each(self, count):
         state = self.probe("state")
-        assert {(each["state"], each["reason"]) for each in state["filings"]} == {("filed", "")}, state["filings"]
-        markers = [re.search(r"<!-- error-tracking:([0-9a-f-]{36}) -->", each["body"])[1] for each in self.stub.issues]
+        assert {(each["state"], each["reason"]) for each in state["filings"]} == {
+            ("filed", "")
+        }, state["filings"]
+        markers = [
+            re.search(r"<!-- error-tracking:([0-9a-f-]{36}) -->", each["body"])[1]
+            for each in self.stub.issues
+        ]
         assert len(self.stub.issues) == len(set(markers)) == len(state["bugs"]) == count
         numbers = {each["number"]: each["title"][:5] for each in self.stub.issues}
-        assert {bug["github_issue_number"]: bug["bug_id"] for bug in state["bugs"]} == numbers
-        assert [path.name for path in self.bug_files()] == sorted(bug["file_name"] for bug in state["bugs"])
+        assert {
+            bug["github_issue_number"]: bug["bug_id"] for bug in state["bugs"]
+        } == numbers
+        assert [path.name for path in self.bug_files()] == sorted(
+            bug["file_name"] for bug in state["bugs"]
+        )
         assert not any("search" in path for _, path, _ in self.stub.requests)
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
-def test_eight_processes_of_which_most_are_killed_file_each_bug_once(tmp_path, stub, kind):
-    """FAULTS X01, T05, S14: over HTTP, HTTPS and gh; one process can serve nothing, and nothing fails by it."""
+def test_eight_processes_of_which_most_are_killed_file_each_bug_once(
+    tmp_path, stub, kind
+):
+    """Over HTTP, HTTPS and gh; one process can serve nothing, and nothing fails by it."""
     dice = random.Random(7)
-    with database(kind, tmp_path) as environment, Office(tmp_path, environment, stub) as office:
+    with (
+        database(kind, tmp_path) as environment,
+        Office(tmp_path, environment, stub) as office,
+    ):
         office.helper(f"make={BUGS}")
         for _ in range(2):
             began = len(stub.requests)
@@ -128,8 +157,20 @@ def own_redis(folder, port):
     """A broker of the test's own, that keeps nothing."""
     if not shutil.which("redis-server"):
         lack("redis-server is not installed")
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [
+        "redis-server",
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         yield process
     finally:
@@ -147,16 +188,21 @@ def start_workers(office):
             f"{transport}-{queue}@localhost", "--concurrency=1", "--pool=solo", "-l", "INFO", "-Q", queue,
         )  # fmt: skip
     office.environment = kept
-    office._await(lambda: all(" ready." in office.log(f"{name}.log") for name in ("http", "gh")), "the workers")
+    office._await(
+        lambda: all(" ready." in office.log(f"{name}.log") for name in ("http", "gh")),
+        "the workers",
+    )
 
 
 def test_broker_killed_while_two_workers_file_loses_no_bug(tmp_path, stub):
-    """FAULTS T01, T05, T06."""
     need("postgres")
     stub.chance = None
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
-    with database("postgres", tmp_path) as environment, Office(tmp_path, environment, stub, url) as office:
+    with (
+        database("postgres", tmp_path) as environment,
+        Office(tmp_path, environment, stub, url) as office,
+    ):
         with own_redis(tmp_path, port):
             start_workers(office)
             stub.delay = 0.1
@@ -165,14 +211,18 @@ def test_broker_killed_while_two_workers_file_loses_no_bug(tmp_path, stub):
         office.helper("work")
         office.wait_until_quiet()
         with own_redis(tmp_path, port):
-            office._await(lambda: office.log("http.log").count("Connected to redis") >= 2, "the worker's connection")
+            office._await(
+                lambda: office.log("http.log").count("Connected to redis") >= 2,
+                "the worker's connection",
+            )
             office.helper("pass_time", "work", "publish=2", "wait=20")
             office.assert_one_of_each(BUGS)
             assert "create_bug_task" in office.log("http.log") + office.log("gh.log")
 
 
-def test_two_workers_on_rabbitmq_file_each_bug_once_however_often_it_is_published(tmp_path, stub):
-    """FAULTS T06."""
+def test_two_workers_on_rabbitmq_file_each_bug_once_however_often_it_is_published(
+    tmp_path, stub
+):
     need("postgres")
     need("rabbitmq")
     stub.chance = None
@@ -185,5 +235,7 @@ def test_two_workers_on_rabbitmq_file_each_bug_once_however_often_it_is_publishe
         office.assert_one_of_each(BUGS)
         logs = [office.log("http.log"), office.log("gh.log")]
         assert all("create_bug_task" in log for log in logs)
-        filed = [set(re.findall(r"filed: bug=(\S+) tracker=github", log)) for log in logs]
+        filed = [
+            set(re.findall(r"filed: bug=(\S+) tracker=github", log)) for log in logs
+        ]
         assert len(filed[0]) + len(filed[1]) == len(filed[0] | filed[1]) == BUGS

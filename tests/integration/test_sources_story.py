@@ -17,16 +17,35 @@ from .site import ROOT, Site, database, need
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize(("pool", "broker"), [("prefork", "redis"), ("threads", "rabbitmq")])
+@pytest.mark.parametrize(
+    ("pool", "broker"), [("prefork", "redis"), ("threads", "rabbitmq")]
+)
 def test_celery_tasks_that_fail_are_captured_once(tmp_path, pool, broker):
     need(broker)
     with database("sqlite", tmp_path) as environment:
         site = Site(tmp_path, environment, broker=broker)
         site.command("-m", "django", "migrate", "-v0")
-        celery = ["-m", "celery", "-A", "tests.integration.celery_app", "worker", "-l", "INFO"]
-        site._start("celery.log", *celery, f"--pool={pool}", "--concurrency=2", "-Q", site.environment["STORY_QUEUE"])
+        celery = [
+            "-m",
+            "celery",
+            "-A",
+            "tests.integration.celery_app",
+            "worker",
+            "-l",
+            "INFO",
+        ]
+        site._start(
+            "celery.log",
+            *celery,
+            f"--pool={pool}",
+            "--concurrency=2",
+            "-Q",
+            site.environment["STORY_QUEUE"],
+        )
         try:
-            site._await(lambda: " ready." in site.log("celery.log"), "the Celery worker")
+            site._await(
+                lambda: " ready." in site.log("celery.log"), "the Celery worker"
+            )
             site.command(
                 "-c",
                 "from tests.integration.celery_app import *\n"
@@ -46,7 +65,12 @@ def test_celery_tasks_that_fail_are_captured_once(tmp_path, pool, broker):
 
 def run(site, *arguments):
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=site.environment, capture_output=True, text=True, check=False
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=site.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -55,7 +79,9 @@ def test_commands_scripts_and_threads_that_die_are_captured(tmp_path):
         site = Site(tmp_path, environment)
         site.command("-m", "django", "migrate", "-v0")
         manage = tmp_path / "manage.py"
-        code = "import sys\nfrom django.core.management import execute_from_command_line\n"
+        code = (
+            "import sys\nfrom django.core.management import execute_from_command_line\n"
+        )
         manage.write_text(code + "execute_from_command_line(sys.argv)\n")
         missing = run(site, str(manage), "loaddata", "no-such-fixture")
         assert "CommandError" in missing.stderr
@@ -69,7 +95,12 @@ def test_commands_scripts_and_threads_that_die_are_captured(tmp_path):
             "t = threading.Thread(target=work); t.start(); t.join()"
         )
         assert "in a thread" in run(site, "-c", thread).stderr
-        assert run(site, "-c", "import django, sys; django.setup(); sys.exit(0)").returncode == 0
+        assert (
+            run(
+                site, "-c", "import django, sys; django.setup(); sys.exit(0)"
+            ).returncode
+            == 0
+        )
         state = site.probe("wait", 3, 30)
     kinds = sorted(group["title"].partition(" ")[0] for group in state["groups"])
     assert kinds == ["ArithmeticError", "DeserializationError", "OSError"]
@@ -80,7 +111,9 @@ class Server(Site):
 
     def __init__(self, folder, environment, *command):
         super().__init__(folder, environment)
-        self.environment["DJANGO_SETTINGS_MODULE"] = "tests.integration.sources_settings"
+        self.environment["DJANGO_SETTINGS_MODULE"] = (
+            "tests.integration.sources_settings"
+        )
         self.server = [part.format(port=self.port) for part in command]
 
     def __enter__(self):
@@ -104,20 +137,37 @@ SERVERS = {
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_server_captures_each_failure_once_and_keeps_requests_apart(tmp_path, name):
     """FAULTS C01, C05, C18: views sync and async, a body that fails half-way, threads, clients that go away."""
-    with database("sqlite", tmp_path) as environment, Server(tmp_path, environment, *SERVERS[name]) as site:
+    with (
+        database("sqlite", tmp_path) as environment,
+        Server(tmp_path, environment, *SERVERS[name]) as site,
+    ):
         with ThreadPoolExecutor(8) as pool:
-            urls = [f"/tagged{kind}/{number}/" for kind in ("", "-async") for number in range(8)]
+            urls = [
+                f"/tagged{kind}/{number}/"
+                for kind in ("", "-async")
+                for number in range(8)
+            ]
             assert {status for status, _ in pool.map(site.get, urls)} == {500}
         with pytest.raises((OSError, http.client.HTTPException)):
             site.get("/streamed/")
         assert site.get("/thread/") == (200, "started")
         assert site.get("/pool/")[0] == 500
-        hang_up(site.port, b"GET /slow/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", reads=200_000)
-        hang_up(site.port, b"POST /body/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\nabc")
+        hang_up(
+            site.port, b"GET /slow/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", reads=200_000
+        )
+        hang_up(
+            site.port,
+            b"POST /body/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\nabc",
+        )
         state = site.probe("wait", 19, 40)
         told = site.command("-c", TOLD)
-    crashes = {group["title"].partition(" ")[0]: group["times_seen"] for group in state["groups"]}
-    crashes.pop("Clients", None)  # one that went away is counted where the server tells the view so
+    crashes = {
+        group["title"].partition(" ")[0]: group["times_seen"]
+        for group in state["groups"]
+    }
+    crashes.pop(
+        "Clients", None
+    )  # one that went away is counted where the server tells the view so
     assert crashes.pop("ValueError") in {8, 16}
     assert crashes == {"LookupError": 1, "ArithmeticError": 1, "KeyError": 1}
     assert json.loads(told) == []

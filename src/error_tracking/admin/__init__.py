@@ -6,4 +6,10 @@ from .base import link_to
 from .bugs import KnownBugAdmin
 from .logs import DashboardAdmin, ErrorGroupAdmin, ErrorLogAdmin
 
-__all__ = ["DashboardAdmin", "ErrorGroupAdmin", "ErrorLogAdmin", "KnownBugAdmin", "link_to"]
+__all__ = [
+    "DashboardAdmin",
+    "ErrorGroupAdmin",
+    "ErrorLogAdmin",
+    "KnownBugAdmin",
+    "link_to",
+]

@@ -11,13 +11,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from error_tracking import conf, dashboard
+from error_tracking import conf
+from error_tracking.dashboard import queries
 from error_tracking.models import ErrorLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
     from django.utils.safestring import SafeString
 
     from error_tracking.models import ErrorGroup
@@ -29,15 +30,28 @@ else:  # generic for the type checker only
 SHORT_FINGERPRINT = 8
 
 
-def link_to(url: str, text: str = "") -> str | SafeString:
-    """Return *url* as a link when it is http(s), as plain text when it is anything else (FAULTS A02)."""
+def is_web(url: str) -> bool:
+    """Return whether *url* may become a link: ``javascript:`` never does."""
     try:
-        is_web = urlsplit(url).scheme in {"http", "https"}
+        return urlsplit(url).scheme in {"http", "https"}
     except ValueError:  # http://[bad/
-        is_web = False
-    if not is_web:
+        return False
+
+
+def without_nul(text: str) -> str:
+    """Return *text* from an address without NUL, which PostgreSQL refuses."""
+    return text.replace("\0", "")
+
+
+def link_to(url: str, text: str = "") -> str | SafeString:
+    """Return *url* as a link when it is http(s), as plain text when it is anything else."""
+    if not is_web(url):
         return text or url
-    return format_html('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>', url, text or url)
+    return format_html(
+        '<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>',
+        url,
+        text or url,
+    )
 
 
 def preformatted(text: str) -> str | SafeString:
@@ -46,30 +60,39 @@ def preformatted(text: str) -> str | SafeString:
 
 
 @admin.display(description=_("fingerprint"), ordering="fingerprint")
-def short_fingerprint(row: Any) -> str | SafeString:  # noqa: ANN401  a bug or an error log
+def short_fingerprint(row: Any) -> str | SafeString:
     """Return the first digits of the row's fingerprint; all of them on hover."""
     full = row.fingerprint
-    return format_html('<code title="{}">{}</code>', full, full[:SHORT_FINGERPRINT]) if full else "-"
+    return (
+        format_html('<code title="{}">{}</code>', full, full[:SHORT_FINGERPRINT])
+        if full
+        else "-"
+    )
 
 
 class CountedFilter(admin.AllValuesFieldListFilter):
     """Offers what was counted of late: the error logs themselves would be read whole at every view."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Django's
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take the values of the time that error logs are kept; the status of what has none is counted as 0."""
         super().__init__(*args, **kwargs)
         period = dt.timedelta(days=conf.get_settings().RETENTION_DAYS)
-        self.lookup_choices: Any = [value or None for value in dashboard.values_of_late(self.field_path, period)]
+        self.lookup_choices: Any = [
+            value or None for value in queries.values_of_late(self.field_path, period)
+        ]
 
 
 class KindFilter(CountedFilter):
     """The same with kinds, named as people name them."""
 
-    def choices(self, changelist: Any) -> Iterator[Any]:  # noqa: ANN401  Django's
+    def choices(self, changelist: Any) -> Iterator[Any]:
         """Yield the choices."""
         names = dict(ErrorLog.ErrorType.choices)
         for choice in super().choices(changelist):
-            yield {**choice, "display": names.get(str(choice["display"]), choice["display"])}
+            yield {
+                **choice,
+                "display": names.get(str(choice["display"]), choice["display"]),
+            }
 
 
 class PageAdmin(ModelAdmin):
@@ -77,19 +100,36 @@ class PageAdmin(ModelAdmin):
 
     show_full_result_count = False
     list_per_page = 50
-    change_list_template = "error_tracking/admin/change_list.html"
+    change_list_template = "error_tracking/admin/list/base.html"
     change_form_template = "error_tracking/admin/change_form.html"
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, with our rows, filters and search box around them."""
+        response = super().changelist_view(request, extra_context)
+        context = getattr(response, "context_data", None) or {}
+        cl = context.get("cl")
+        # An action may answer with a page of its own, without a list.
+        if cl is not None:
+            context |= self.list_context(request, cl)
+            context["search_text"] = cl.query
+        return response
+
+    def list_context(self, request: HttpRequest, cl: Any) -> dict[str, Any]:
+        """Return what the list shows besides the admin's own."""
+        return {"rows": cl.result_list}
 
     class Media:
         css = {"all": ("error_tracking/admin.css",)}
 
 
 class ReadOnlyAdmin(PageAdmin):
-    """Shows rows and changes none: evidence is not edited, and counts have to add up (FAULTS A07)."""
+    """Shows rows and changes none: evidence is not edited, and counts have to add up."""
 
     show_facets = admin.ShowFacets.NEVER  # would count all rows for each choice
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401, ARG002  Django's
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False."""
         return False
 
@@ -101,6 +141,7 @@ class ReadOnlyAdmin(PageAdmin):
         bug = row.group.bug if isinstance(row, ErrorLog) else row.bug
         if bug is None:
             return "-"
-        return format_html(
-            '<a href="{}">{}</a>', reverse("admin:error_tracking_knownbug_change", args=[bug.pk]), bug.bug_id
-        )
+        page = "admin:error_tracking_knownbug_change"
+        site = self.admin_site.name
+        address = reverse(page, args=[bug.pk], current_app=site)
+        return format_html('<a href="{}">{}</a>', address, bug.bug_id)

@@ -1,23 +1,33 @@
-"""Log records as breadcrumbs, through the factory that ``logging`` lets be replaced: no handler, no level changes."""
+"""
+Turns log records into breadcrumbs.
+
+Through the record factory, which ``logging`` allows to be replaced: that adds no
+handler and changes no level of the project's loggers.
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-from error_tracking import conf, context
+from error_tracking import conf
+from error_tracking.capture import context
 
 
 def connect() -> None:
     """Chain a factory that leaves each record as a breadcrumb."""
     previous = logging.getLogRecordFactory()
 
-    def record_from(*args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401  logging's signature
+    def record_from(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = previous(*args, **kwargs)
         try:
             if "breadcrumbs" not in conf.get_settings().DISABLE:
                 context.leave_record(record)
-        except Exception:  # noqa: BLE001, S110  the host's logging goes on whatever a record carries; logging it would recurse
+        except Exception:  # noqa: BLE001, S110
+            # A record may carry anything, and this runs inside the project's call of
+            # a logger: that call has to succeed, at the price of one breadcrumb. The
+            # failure cannot be logged, because the record of it would come through
+            # here again.
             pass
         return record
 

@@ -15,21 +15,25 @@ from typing import TYPE_CHECKING
 
 from django.core.management.base import CommandError
 
-from error_tracking import conf, context
-from error_tracking.capture import ErrorCaptureService
+from error_tracking import conf
+from error_tracking.capture import context
+from error_tracking.capture.service import ErrorCaptureService
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _MANAGERS = ("manage.py", "django-admin", "django-admin.py")
 _INTERACTIVE = ("shell", "shell_plus", "dbshell", "test")
+_ONE_COMMAND = frozenset({"-c", "--command"})  # not typed: run by a script or cron
 
 
 def connect() -> None:
     """Chain a hook before the one that is there."""
     previous = sys.excepthook
 
-    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    def hook(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
         with contextlib.suppress(Exception):  # the hook that comes next must be reached
             capture_failure(error)
         previous(kind, error, traceback)
@@ -39,11 +43,21 @@ def connect() -> None:
 
 def capture_failure(error: BaseException) -> None:
     """Capture what ends the process."""
-    script, *arguments = [*sys.argv, ""] if len(sys.argv) < 2 else sys.argv  # noqa: PLR2004  a script and a command
-    is_command = Path(script).name in _MANAGERS or Path(script).parts[-2:] == ("django", "__main__.py")
+    script, *arguments = [*sys.argv, ""] if len(sys.argv) < 2 else sys.argv
+    is_command = Path(script).name in _MANAGERS or Path(script).parts[-2:] == (
+        "django",
+        "__main__.py",
+    )
     name = arguments.pop(0) if is_command else Path(script).name
-    is_typed = hasattr(sys, "ps1") or (is_command and name in _INTERACTIVE)
-    is_answer = not issubclass(type(error), Exception) or issubclass(type(error), CommandError)
+    runs_code = name.startswith("shell") and not _ONE_COMMAND.isdisjoint(
+        argument.partition("=")[0] for argument in arguments
+    )
+    is_shell = is_command and name in _INTERACTIVE and not runs_code
+    is_typed = hasattr(sys, "ps1") or is_shell
+    # A reader that has seen enough (`manage.py dumpdata | head`) closes the pipe.
+    is_answer = not issubclass(type(error), Exception) or issubclass(
+        type(error), (CommandError, BrokenPipeError)
+    )
     if is_typed or is_answer or "commands" in conf.get_settings().DISABLE:
         return
     _service.capture_exception(
@@ -51,7 +65,12 @@ def capture_failure(error: BaseException) -> None:
         error,
         mechanism="command",
         where=f"command {name}",
-        more=lambda: {"command": {"name": name, "arguments": conf.get_scrubber().arguments(arguments)}},
+        more=lambda: {
+            "command": {
+                "name": name,
+                "arguments": conf.get_scrubber().arguments(arguments),
+            }
+        },
     )
 
 

@@ -3,7 +3,7 @@
 
 Imports no model, so that Django can make it while it is set up. The loggers
 whose errors arrive another way are left out: those of failed requests, of
-Celery and of ``django.tasks``; ours, lest it captures itself (FAULTS C29).
+Celery and of ``django.tasks``; ours, which would capture itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ import logging
 
 from django.apps import apps
 
-LEFT_OUT = ("error_tracking", "django.request", "django.security", "django.server", "django.tasks", "celery")
+LEFT_OUT = (
+    "error_tracking",
+    "django.request",
+    "django.security",
+    "django.server",
+    "django.tasks",
+    "celery",
+)
 
 
 class ErrorLogHandler(logging.Handler):
@@ -24,8 +31,10 @@ class ErrorLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Capture *record*, with its exception where it has one."""
-        if not apps.ready or f"{record.name}.".startswith(tuple(f"{name}." for name in LEFT_OUT)):
+        if not apps.ready or f"{record.name}.".startswith(
+            tuple(f"{name}." for name in LEFT_OUT)
+        ):
             return
-        from .records import capture_record  # noqa: PLC0415  models are loaded only now
+        from .records import capture_record
 
         capture_record(record)

@@ -1,8 +1,10 @@
 """
-The fixture ``error_tracking_outbox`` for a project's own tests; pytest finds it by itself.
+The fixture ``error_tracking_outbox`` for a project's own tests.
 
-Under Django's test environment events go to a list, never to a database, a
-tracker or the network; the fixture gives the list, empty at the start.
+Pytest finds it by itself.
+
+In a test run events are discarded, unless a test asks for them: the fixture gives a
+list of those captured in the test, empty at the start.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from error_tracking.events import Event
+    from error_tracking.events.event import Event
 
 
 @pytest.fixture
 def error_tracking_outbox() -> Iterator[list[Event]]:
     """Give the events captured in this test, oldest first."""
-    from error_tracking import testing  # noqa: PLC0415  settings may not be there when pytest loads this
+    from error_tracking import testing
 
     with testing.captured_events():
         yield testing.outbox

@@ -1,12 +1,17 @@
-"""Unhandled exceptions of threads, through ``threading.excepthook``; a thread that ends by ``SystemExit`` is none."""
+"""
+Unhandled exceptions of threads, through ``threading.excepthook``.
+
+A thread that ends by ``SystemExit`` is none.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 
-from error_tracking import conf, context
-from error_tracking.capture import ErrorCaptureService
+from error_tracking import conf
+from error_tracking.capture import context
+from error_tracking.capture.service import ErrorCaptureService
 
 
 def connect() -> None:
@@ -22,13 +27,19 @@ def connect() -> None:
 
 
 def capture_failure(args: threading.ExceptHookArgs) -> None:
-    """Capture what ended the thread, unless it is one of our own (FAULTS C29)."""
+    """Capture what ended the thread, unless it is one of our own."""
     name, error = args.thread.name if args.thread is not None else "", args.exc_value
-    if error is None or not issubclass(args.exc_type, Exception) or name.startswith("error_tracking"):
+    if (
+        error is None
+        or not issubclass(args.exc_type, Exception)
+        or name.startswith("error_tracking")
+    ):
         return
     if "threads" not in conf.get_settings().DISABLE:
         request = context.current_request()
-        _service.capture_exception(request, error, mechanism="thread", more=lambda: {"thread": {"name": name}})
+        _service.capture_exception(
+            request, error, mechanism="thread", more=lambda: {"thread": {"name": name}}
+        )
 
 
 _service = ErrorCaptureService()

@@ -9,6 +9,7 @@ from .error_log import ErrorLog
 from .filing import Filing
 from .journal import Journal
 from .known_bug import KnownBug
+from .pull_request import PullRequest
 from .sequence import Sequence
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "HourlyTotal",
     "Journal",
     "KnownBug",
+    "PullRequest",
     "Release",
     "Sequence",
 ]

@@ -1,53 +1,87 @@
 """
-What several tables share: how time is kept, the database they live in, when it is committed.
+What the tables share: how times are stored, and the database they live in.
 
-Must not know any one noun.
+Knows no table.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-from collections.abc import Iterator
+from typing import TypeVar
 
-from django.db import connections, models, router
+from django.conf import settings as django_settings
+from django.db import DEFAULT_DB_ALIAS, models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from error_tracking import conf
+Model_co = TypeVar("Model_co", bound=models.Model, covariant=True)
+
+# A stored time this far after our clock was written while a clock was ahead. Less may
+# be the difference between the clocks of two servers.
+CLOCK_SKEW_SECONDS = 60
 
 
 def moment_from(timestamp: float) -> dt.datetime:
-    """Return *timestamp*, seconds since the epoch, as the host's databases keep time (USE_TZ or not)."""
+    """
+    Return a time as the project stores times, aware or naive (USE_TZ).
+
+    Args:
+        timestamp: Seconds since the epoch.
+
+    """
     moment = dt.datetime.fromtimestamp(timestamp, tz=dt.UTC)
-    return moment if conf.host("USE_TZ") else timezone.make_naive(moment)
+    if django_settings.USE_TZ:
+        return moment
+    return timezone.make_naive(moment)
+
+
+def moment_text(moment: dt.datetime) -> str:
+    """Return *moment* in the project's time zone: ``2026-11-28 09:30 CET``."""
+    if timezone.is_naive(moment):
+        moment = timezone.make_aware(moment)
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M %Z}"
 
 
 def write_alias(model: type[models.Model]) -> str:
-    """Return the database that *model* is written to."""
+    """Return the alias of the database that *model* is written to."""
     return router.db_for_write(model)
 
 
-@contextlib.contextmanager
-def committed(model: type[models.Model]) -> Iterator[None]:
+def alias_or_default(model: type[models.Model]) -> str:
     """
-    Have all that is written beside *model* committed at once, also with the host's AUTOCOMMIT off.
+    Return the alias of the database that *model* is written to.
 
-    For work that reaches outside: what a rollback forgets would be done again. What
-    the caller has not committed yet is committed too; not inside ``atomic()``, nor
-    where RECORDER says that we write in the host's transaction.
+    The default database if the project's router fails, for what must not fail with it.
     """
-    connection = connections[write_alias(model)]
-    is_hosts = connection.in_atomic_block or conf.get_settings().RECORDER == "immediate"
-    if is_hosts or connection.get_autocommit():
-        yield
-        return
-    connection.commit()
-    connection.set_autocommit(True)
     try:
-        yield
-    finally:
-        connection.set_autocommit(False)
+        return write_alias(model)
+    except Exception:  # noqa: BLE001  a router is the project's own code
+        return DEFAULT_DB_ALIAS
+
+
+class OwnQuerySet(models.QuerySet[Model_co]):
+    """
+    Reads from the database that it writes to, unless ``using()`` names another one.
+
+    A project's router may read from replicas. What we read decides what we write, and a
+    replica may be seconds behind.
+    """
+
+    @property
+    def db(self) -> str:
+        """The alias of the database this query is executed on."""
+        self._for_write = True
+        alias: str = super().db
+        return alias
+
+
+class OwnManager(models.Manager[Model_co]):
+    """The manager of a table that has no queries with names."""
+
+    def get_queryset(self) -> OwnQuerySet[Model_co]:
+        """Return the rows of the database that they are written to."""
+        hints = self._hints  # type: ignore[attr-defined]
+        return OwnQuerySet(self.model, using=self._db, hints=hints)
 
 
 class TimestampedModel(models.Model):

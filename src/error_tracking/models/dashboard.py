@@ -1,4 +1,8 @@
-"""``Dashboard``: a proxy without rows of its own, so that the admin lists the dashboard and guards it."""
+"""
+``Dashboard``: a proxy model without rows.
+
+With it the admin lists the dashboard, and checks a permission of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""``ErrorGroup``: all events with one fingerprint in one environment, counted exactly; what the gate decides on."""
+"""
+``ErrorGroup``: all events with one fingerprint in one environment, counted exactly.
+
+The gate decides for each group whether it is a bug. The counts per hour, the clients
+and the releases that it and the charts need are here too.
+"""
 
 from __future__ import annotations
 
@@ -9,34 +14,118 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from error_tracking.events import CLIENT_KINDS
+from error_tracking.events.event import (
+    CLIENT_ERROR,
+    CLIENT_KINDS,
+    CSRF,
+    EXCEPTION,
+    MESSAGE,
+    SERVER_ERROR,
+)
+from error_tracking.events.kinds import Kind
 from error_tracking.utils import hour_of
 
-from .base import TimestampedModel
+from .base import OwnManager, OwnQuerySet, TimestampedModel
 
+# A smaller site's busiest hour must not be a spike.
 SPIKE_EVENTS = 100
-SPIKE_TIMES = 10
+# Well above the daily rhythm of a site: its busiest hour has a few times the mean.
+SPIKE_FACTOR = 10
+# A week has every hour and every day once.
 USUAL_HOURS = 24 * 7
+# The hash of a commit has 40 characters; a tag or the name of an image may be longer.
+VERSION_CHARS = 100
+
+
+class ErrorGroupQuerySet(OwnQuerySet["ErrorGroup"]):
+    """Queries of the gate and of the outbox."""
+
+    def due(self, environment: str) -> ErrorGroupQuerySet:
+        """Return the groups of *environment* to decide on, the oldest first."""
+        undecided = self.filter(bug=None, verdict=ErrorGroup.Verdict.UNDECIDED)
+        return undecided.filter(environment=environment, is_due=True).order_by(
+            "first_seen", "pk"
+        )
+
+    def without_bug(self) -> ErrorGroupQuerySet:
+        """Return the groups that are no bug, and that nobody has hidden."""
+        return self.filter(bug=None).exclude(verdict=ErrorGroup.Verdict.HIDDEN)
+
+    def hide(self) -> int:
+        """
+        Never show these again among what is no bug, and never make a bug of them.
+
+        A group that has a bug stays as it is.
+
+        Returns:
+            How many groups that changed.
+
+        """
+        groups = self.without_bug()
+        return groups.update(
+            verdict=ErrorGroup.Verdict.HIDDEN,
+            verdict_reason="hidden by hand",
+            is_due=False,
+            modified=timezone.now(),
+        )
+
+    def show_again(self) -> int:
+        """
+        Undo ``hide()``: the gate decides again.
+
+        Return how many groups that changed.
+        """
+        hidden = self.filter(bug=None, verdict=ErrorGroup.Verdict.HIDDEN)
+        return hidden.update(
+            verdict=ErrorGroup.Verdict.UNDECIDED,
+            verdict_reason="",
+            is_due=True,
+            modified=timezone.now(),
+        )
+
+    def of_kind(self, kind: Kind) -> ErrorGroupQuerySet:
+        """Return the groups of *kind*, by the rule of ``kinds.kind_of``."""
+        exceptions = models.Q(error_type=EXCEPTION)
+        conditions = {
+            Kind.CRASH: models.Q(error_type=SERVER_ERROR)
+            | (exceptions & ~models.Q(culprit="")),
+            Kind.LIBRARY: exceptions & models.Q(culprit=""),
+            Kind.MESSAGE: models.Q(error_type=MESSAGE),
+            Kind.CSRF: models.Q(error_type=CSRF),
+            Kind.REFUSED: models.Q(error_type=CLIENT_ERROR),
+        }
+        return self.filter(conditions[kind])
 
 
 class ErrorGroup(TimestampedModel):
     """All events with one fingerprint in one environment; never pruned."""
 
     class Verdict(models.TextChoices):
-        """What the gate decided for good."""
+        """What the gate, or a person, decided for good."""
 
         UNDECIDED = "", _("not decided")
         NEVER = "never", _("never a bug")
+        HIDDEN = "hidden", _("hidden by hand")
 
     fingerprint = models.CharField(_("fingerprint"), max_length=64)
-    fingerprint_version = models.PositiveSmallIntegerField(_("fingerprint version"), default=1)
+    fingerprint_version = models.PositiveSmallIntegerField(
+        _("fingerprint version"), default=1
+    )
     environment = models.CharField(_("environment"), max_length=50)
     error_type = models.CharField(_("kind"), max_length=20)
-    status_code = models.PositiveSmallIntegerField(_("status code"), null=True, blank=True)
+    status_code = models.PositiveSmallIntegerField(
+        _("status code"), null=True, blank=True
+    )
     title = models.CharField(_("title"), max_length=255)
     culprit = models.CharField(_("culprit"), max_length=255, blank=True)
     route = models.CharField(_("route"), max_length=255, blank=True)
     cause = models.CharField(_("cause"), max_length=255, blank=True)
+    # Of one of the latest events: type and first line. It goes when that event's log
+    # does; the pattern, which has no values of people, stays.
+    message = models.CharField(_("message"), max_length=255, blank=True, db_default="")
+    message_pattern = models.CharField(
+        _("message without values"), max_length=255, blank=True, db_default=""
+    )
     level = models.CharField(_("level"), max_length=10, default="error")
     handled = models.BooleanField(_("handled"), default=False)
     first_seen = models.DateTimeField(_("first seen"))
@@ -45,6 +134,9 @@ class ErrorGroup(TimestampedModel):
     last_release = models.CharField(_("last release"), max_length=100, blank=True)
     times_seen = models.PositiveBigIntegerField(_("times seen"), default=0)
     has_evidence = models.BooleanField(_("has evidence"), default=False)
+    has_own_origin = models.BooleanField(
+        _("refused a form of this site"), default=False
+    )
     bug = models.ForeignKey(
         "error_tracking.KnownBug",
         verbose_name=_("bug"),
@@ -53,80 +145,128 @@ class ErrorGroup(TimestampedModel):
         on_delete=models.SET_NULL,
         related_name="groups",
     )
-    verdict = models.CharField(_("verdict"), max_length=10, choices=Verdict, default=Verdict.UNDECIDED, blank=True)
+    verdict = models.CharField(
+        _("verdict"),
+        max_length=10,
+        choices=Verdict,
+        default=Verdict.UNDECIDED,
+        blank=True,
+    )
     verdict_reason = models.CharField(_("why"), max_length=255, blank=True)
+    # Set by whatever may change the gate's decision, and cleared when it has decided: a
+    # group that is held back costs nothing until then, however often it is seen.
+    is_due = models.BooleanField(default=True, editable=False)
+    look_at_count = models.PositiveBigIntegerField(default=0, editable=False)
+
+    objects = ErrorGroupQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("error group")
         verbose_name_plural = _("error groups")
-        constraints = [models.UniqueConstraint(fields=["fingerprint", "environment"], name="et_group_fingerprint_env")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["fingerprint", "environment"], name="et_group_fingerprint_env"
+            )
+        ]
         indexes = [
-            models.Index(fields=["environment", "verdict", "last_seen"], name="et_group_gate"),
+            models.Index(
+                fields=["environment", "is_due", "first_seen"], name="et_group_due"
+            ),
             models.Index(fields=["last_seen"], name="et_group_last_seen"),
-            models.Index(fields=["environment", "first_seen"], name="et_group_first_seen"),
+            models.Index(
+                fields=["environment", "first_seen"], name="et_group_first_seen"
+            ),
         ]
 
     def __str__(self) -> str:
-        """Return the title."""
         return self.title
 
     @property
     def is_client_error(self) -> bool:
-        """Return whether the client's request was refused, rather than the site having failed."""
+        """Whether a request was refused, rather than the site having failed."""
         return self.error_type in CLIENT_KINDS
 
 
 class GroupClient(models.Model):
-    """One client that met a group on one day, as a keyed hash that identifies nobody."""
+    """A client that met a group on a day: a keyed hash, which identifies nobody."""
 
-    group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="clients")
+    group = models.ForeignKey(
+        ErrorGroup, on_delete=models.CASCADE, related_name="clients"
+    )
     day = models.DateField()
     hash = models.CharField(max_length=16)
 
+    objects = OwnManager()
+
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["group", "day", "hash"], name="et_groupclient_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["group", "day", "hash"], name="et_groupclient_unique"
+            )
+        ]
 
     def __str__(self) -> str:
-        """Return the hash."""
         return self.hash
 
 
-class HourlyCountQuerySet(models.QuerySet["HourlyCount"]):
-    """Reads for the gate and for what is told of bugs."""
+class HourlyCountQuerySet(OwnQuerySet["HourlyCount"]):
+    """Finds what happens far more often than usual."""
 
     def spiking(self, environment: str) -> Iterator[tuple[ErrorGroup, int, float]]:
         """
-        Yield the groups of *environment* far more frequent than usual, with this hour's count and the usual one.
+        Yield the groups of *environment* that occur far more often than usual.
 
-        Usual is the mean of the hours of the last week, far more is ten times that,
-        and a hundred at least.
+        Usual is the mean of the hours of the last week. Far more is ten times that, and
+        at least a hundred.
+
+        Yields:
+            A group, its count of this hour, and the usual count.
+
         """
         hour = hour_of(timezone.now())
-        rows = self.filter(hour=hour, count__gte=SPIKE_EVENTS, group__environment=environment)
+        rows = self.filter(
+            hour=hour, count__gte=SPIKE_EVENTS, group__environment=environment
+        )
         counts = dict(rows.values_list("group_id", "count"))
-        week = self.filter(group__in=counts, hour__lt=hour, hour__gte=hour - dt.timedelta(hours=USUAL_HOURS))
-        sums = dict(week.values_list("group_id").annotate(total=models.Sum("count")).order_by())
+        week = self.filter(
+            group__in=counts,
+            hour__lt=hour,
+            hour__gte=hour - dt.timedelta(hours=USUAL_HOURS),
+        )
+        sums = dict(
+            week.values_list("group_id").annotate(total=models.Sum("count")).order_by()
+        )
         for group in ErrorGroup.objects.filter(pk__in=counts).order_by("pk"):
             usual = sums.get(group.pk, 0) / USUAL_HOURS
-            if counts[group.pk] >= SPIKE_TIMES * usual:
+            if counts[group.pk] >= SPIKE_FACTOR * usual:
                 yield group, counts[group.pk], usual
 
 
 class HourlyCount(models.Model):
     """How often a group was seen in one hour."""
 
-    group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="hourly")
+    group = models.ForeignKey(
+        ErrorGroup, on_delete=models.CASCADE, related_name="hourly"
+    )
     hour = models.DateTimeField()
     count = models.PositiveBigIntegerField(default=0)
 
     objects = HourlyCountQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["group", "hour"], name="et_hourlycount_unique")]
-        indexes = [models.Index(fields=["hour"], name="et_hourlycount_hour")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["group", "hour"], name="et_hourlycount_unique"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["hour"], name="et_hourlycount_hour"),
+            # Has the count, too: the dashboard adds up tens of thousands of these, and
+            # must not look each of them up in the table.
+            models.Index(fields=["group", "hour", "count"], name="et_hourlycount_sums"),
+        ]
 
     def __str__(self) -> str:
-        """Return hour and count."""
         return f"{self.hour:%Y-%m-%d %H}h: {self.count}"
 
 
@@ -139,36 +279,45 @@ class HourlyTotal(models.Model):
     status_code = models.PositiveSmallIntegerField(default=0)
     count = models.PositiveBigIntegerField(default=0)
 
+    objects = OwnManager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["hour", "environment", "error_type", "status_code"], name="et_hourlytotal_unique"
+                fields=["hour", "environment", "error_type", "status_code"],
+                name="et_hourlytotal_unique",
             )
         ]
 
     def __str__(self) -> str:
-        """Return hour, kind and count."""
-        return f"{self.hour:%Y-%m-%d %H}h {self.error_type} {self.status_code}: {self.count}"
+        hour = f"{self.hour:%Y-%m-%d %H}h"
+        return f"{hour} {self.error_type} {self.status_code}: {self.count}"
 
 
-class ReleaseQuerySet(models.QuerySet["Release"]):
-    """Notes releases."""
+class ReleaseQuerySet(OwnQuerySet["Release"]):
+    """Stores which releases were seen."""
 
     def see(self, *versions: str) -> None:
-        """Note the first sight of *versions*, unless they were seen before."""
-        rows = [Release(version=version[:100], first_seen=timezone.now()) for version in sorted(set(versions))]
-        known = set(self.filter(version__in=[row.version for row in rows]).values_list("version", flat=True))
-        self.bulk_create([row for row in rows if row.version not in known], ignore_conflicts=True)
+        """Store that *versions* were seen now, unless they were seen before."""
+        names = {version[:VERSION_CHARS] for version in versions}
+        known = self.filter(version__in=names).values_list("version", flat=True)
+        now = timezone.now()
+        new = sorted(names - set(known))
+        rows = [Release(version=version, first_seen=now) for version in new]
+        self.bulk_create(rows, ignore_conflicts=True)
 
 
 class Release(models.Model):
-    """A release of the host; hashes have no order, so the first sight is the order."""
+    """
+    A release of the project.
 
-    version = models.CharField(max_length=100, unique=True)
+    Hashes of commits have no order, so the order is that of their first sight.
+    """
+
+    version = models.CharField(max_length=VERSION_CHARS, unique=True)
     first_seen = models.DateTimeField()
 
     objects = ReleaseQuerySet.as_manager()
 
     def __str__(self) -> str:
-        """Return the version."""
         return self.version

@@ -1,22 +1,21 @@
-"""``ErrorLog``: an event kept in the database, standing for one or more equal events."""
+"""``ErrorLog``: a stored event, which stands for one or more equal events."""
 
 from __future__ import annotations
 
+from django.conf import settings as django_settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from error_tracking import conf
-
-from .base import TimestampedModel
+from .base import OwnManager, TimestampedModel
 
 
 class ErrorLog(TimestampedModel):
     """
-    One stored event; evidence, so nothing edits it and nothing points to it.
+    One stored event. It is evidence, so nothing edits it and nothing points to it.
 
-    ``created`` is the event's own time. ``user`` is read as ``user_id`` and
-    ``user_label`` only and has no constraint: the user may live in another
-    database, or be gone.
+    ``created`` is the event's own time. Of ``user`` only ``user_id`` and ``user_label``
+    are read, and the database has no constraint: the user may be in another database,
+    or be deleted.
     """
 
     class ErrorType(models.TextChoices):
@@ -31,18 +30,25 @@ class ErrorLog(TimestampedModel):
     event_id = models.UUIDField(_("event id"), unique=True, editable=False)
     reference = models.CharField(_("reference"), max_length=10, db_index=True)
     fingerprint = models.CharField(_("fingerprint"), max_length=64)
-    group = models.ForeignKey(  # et_log_group is its index
-        "error_tracking.ErrorGroup", models.CASCADE, related_name="logs", verbose_name=_("group"), db_index=False
+    # The index et_log_group begins with this column, so it needs none of its own.
+    group = models.ForeignKey(
+        "error_tracking.ErrorGroup",
+        models.CASCADE,
+        related_name="logs",
+        verbose_name=_("group"),
+        db_index=False,
     )
     occurrences = models.PositiveIntegerField(_("occurrences"), default=1)
     error_type = models.CharField(_("kind"), max_length=20, choices=ErrorType)
     mechanism = models.CharField(_("mechanism"), max_length=20, blank=True)
-    status_code = models.PositiveSmallIntegerField(_("status code"), null=True, blank=True)
+    status_code = models.PositiveSmallIntegerField(
+        _("status code"), null=True, blank=True
+    )
     url_pattern = models.CharField(_("URL pattern"), max_length=255, blank=True)
     full_url = models.TextField(_("URL"), blank=True)
     method = models.CharField(_("method"), max_length=16, blank=True)
     user = models.ForeignKey(
-        conf.host("AUTH_USER_MODEL"),
+        django_settings.AUTH_USER_MODEL,
         verbose_name=_("user"),
         null=True,
         blank=True,
@@ -62,7 +68,11 @@ class ErrorLog(TimestampedModel):
     release = models.CharField(_("release"), max_length=100, blank=True)
     environment = models.CharField(_("environment"), max_length=50, blank=True)
     server_name = models.CharField(_("server"), max_length=100, blank=True)
-    is_reduced = models.BooleanField(_("personal data pruned"), default=False, editable=False)
+    personal_data_removed = models.BooleanField(
+        _("personal data removed"), default=False, editable=False
+    )
+
+    objects = OwnManager()
 
     class Meta:
         verbose_name = _("error log")
@@ -74,10 +84,19 @@ class ErrorLog(TimestampedModel):
             models.Index(fields=["status_code", "created"], name="et_log_status"),
             models.Index(fields=["group", "created"], name="et_log_group"),
             models.Index(fields=["created"], name="et_log_created"),
-            models.Index(fields=["is_reduced", "created"], name="et_log_reduced"),
+            # The list's filters: a kind or an environment that is rare, or that nothing
+            # has, must not be looked for in all rows.
+            models.Index(fields=["error_type", "created"], name="et_log_kind"),
+            models.Index(fields=["environment", "created"], name="et_log_environment"),
+            models.Index(
+                fields=["personal_data_removed", "created"], name="et_log_stripped"
+            ),
         ]
-        permissions = [("export_errorlog", "Can export error logs")]
+        permissions = [
+            ("export_errorlog", "Can export error logs"),
+            ("view_request_data", "Can view request data, local variables and people"),
+        ]
 
     def __str__(self) -> str:
-        """Return what failed and where."""
-        return f"{self.exception_type or self.status_code} {self.url_pattern}".strip()
+        what = self.exception_type or self.status_code
+        return f"{what} {self.url_pattern}".strip()

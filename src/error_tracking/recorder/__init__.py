@@ -1,8 +1,9 @@
 """
-Events to the database: where an event goes, and how to wait for it.
+From an event to its rows in the database, exactly once.
 
-The budget says what is stored whole, the journal queues, the writer drains it,
-the store makes one transaction of a batch. Nothing here builds an event.
+The budget decides what is stored whole, the journal is the queue, the worker drains it,
+and the store writes a batch in one transaction. Here are the functions for everybody
+else. Nothing in this package builds an event.
 """
 
 from __future__ import annotations
@@ -10,26 +11,31 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from error_tracking import conf, known, sweep, testing
-from error_tracking.events import Event, Fold
+from error_tracking import conf, testing
+from error_tracking.bugs import known, sweep
+from error_tracking.events.event import Event, Fold, Outcome
+from error_tracking.events.kinds import kind_of
 from error_tracking.models import ErrorLog
 from error_tracking.models.base import write_alias
 
 from . import store as storage
-from . import writer
-from .budget import overflow_fingerprint
-from .vitals import Health, health
+from . import worker
+from .health_report import Health, health
+from .worker import is_started
 
 __all__ = [
     "Health",
+    "correct",
     "count_failure",
     "flush",
     "fold",
     "health",
+    "in_shared_group",
+    "is_discarding",
     "is_started",
     "nothing_stored",
     "renew_journals",
@@ -42,81 +48,166 @@ __all__ = [
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FLUSH_SECONDS = 10.0
+    from error_tracking.events.summary import Client, Summary
 
-_stores_nothing: contextvars.ContextVar[bool] = contextvars.ContextVar("error_tracking_stores_nothing", default=False)
+# The width of the column.
+TITLE_CHARS = 255
+# As long as a deploy or a test is likely to wait.
+FLUSH_SECONDS = 10.0
+# Journals are deleted by other processes. Their folder is read again this often.
+RENEWAL_CHECK_SECONDS = 0.2
+
+_stores_nothing: contextvars.ContextVar[list[Event] | None] = contextvars.ContextVar(
+    "error_tracking_stores_nothing", default=None
+)
 
 
 @contextlib.contextmanager
-def nothing_stored() -> Iterator[None]:
-    """Have what is captured in the ``with`` block, in this context, stored nowhere and counted nowhere."""
-    token = _stores_nothing.set(True)
+def nothing_stored() -> Iterator[list[Event]]:
+    """
+    Collect the events that are captured in the ``with`` block, and store none.
+
+    Applies to the current context only, such as one request of the doctor.
+    """
+    captured: list[Event] = []
+    token = _stores_nothing.set(captured)
     try:
-        yield
+        yield captured
     finally:
         _stores_nothing.reset(token)
 
 
-def fold(head: dict[str, Any], now: float) -> str:
+def in_shared_group(summary: Summary, now: float) -> Summary:
     """
-    Count the event that *head* begins, where an equal one was stored already.
-
-    One of too many new groups at once gets the fingerprint and title that they
-    share; *head* is changed.
+    Return *summary*, in a group that it shares if too many new groups begin at once.
 
     Args:
-        head: Fields of :class:`~error_tracking.events.Event`, before its payload is built.
+        summary: A failure that is about to be counted.
+
+        now: When, in seconds since the epoch.
+    """
+    if not _is_queued():
+        return summary
+    fingerprint = summary.fingerprint
+    found = worker.get_worker().intake.budget.overflow_for(
+        fingerprint,
+        kind_of(summary.error_type, summary.culprit),
+        summary.place,
+        now,
+        is_known=fingerprint in known.snapshot(),
+    )
+    if found is None:
+        return summary
+    shared = summary._replace(
+        fingerprint=found.fingerprint,
+        title=found.title[:TITLE_CHARS],
+        # Whoever meets many groups at once would be many clients of this one, and
+        # evidence of one of them is none of the others.
+        is_noise=True,
+    )
+    if not found.place:
+        shared = shared._replace(culprit="")
+    return shared
+
+
+def fold(summary: Summary, client: Client, now: float) -> str:
+    """
+    Count an event instead of storing it, if an equal one was stored recently.
+
+    Args:
+        summary: What happened.
+
+        client: Who met it.
 
         now: When it happened, in seconds since the epoch.
 
     Returns:
-        The id of the event that stands for it, ``""`` when it is to be submitted.
+        The id of the event that represents it; ``""`` if it has to be submitted.
     """
     if not _is_queued():
         return ""
-    intake = writer.get_writer().intake
-    budget, kind = intake.budget, head["error_type"]
-    if not budget.admits_group(head["fingerprint"], now, is_known=head["fingerprint"] in known.snapshot()):
-        head |= {"fingerprint": overflow_fingerprint(kind), "title": "Too many new errors at once", "culprit": ""}
-    status, level = head.get("status_code", 0), head.get("level", "error")
-    key = (head["fingerprint"], status, level, head.get("handled", False))
-    representative = budget.representative_for(key, now, conf.get_settings().EVENTS_PER_MINUTE)
+    intake = worker.get_worker().intake
+    key = (summary.fingerprint, summary.status_code, summary.level, summary.handled)
+    kind = kind_of(summary.error_type, summary.culprit)
+    limit = conf.get_settings().EVENTS_PER_MINUTE
+    representative = intake.budget.representative_for(key, kind, now, limit)
     if representative:
-        counted = {name: head[name] for name in Fold.__slots__ if name in head}
-        intake.fold(Fold(event_id=representative, timestamp=now, **counted))
+        intake.fold(
+            Fold(
+                event_id=representative,
+                fingerprint=summary.fingerprint,
+                timestamp=now,
+                error_type=summary.error_type,
+                status_code=summary.status_code,
+                client=client.client,
+                is_evidence=client.is_evidence,
+                has_own_origin=client.has_own_origin,
+            )
+        )
     return representative
 
 
 def submit(event: Event) -> None:
     """
-    Take *event* over.
+    Accept *event* for storing.
 
-    It goes to ``error_tracking.testing.outbox`` under Django's test
-    environment; is stored at once with ``RECORDER = "immediate"``, unless the
-    connection is in a broken transaction; else it is queued for the writer.
+    In a test run it goes to ``error_tracking.testing.outbox``. With
+    ``RECORDER = "immediate"`` it is stored now, unless the connection is in a broken
+    transaction. Otherwise it is queued for the worker.
     """
     is_immediate = conf.get_settings().RECORDER == "immediate"
-    if _stores_nothing.get():
+    captured = _stores_nothing.get()
+    if captured is not None:
+        captured.append(event)
         return
-    if not is_immediate and testing.is_test_environment():
+    if testing.is_test_run():
         testing.deliver(event)
     elif is_immediate and _is_usable():
         storage.store([event])
-        sweep.run()
+        sweep.sweep()
     else:
-        intake = writer.get_writer().intake
+        intake = worker.get_worker().intake
         intake.submit(event)
-        intake.budget.keep((event.fingerprint, event.status_code, event.level, event.handled), event.event_id)
+        intake.budget.remember(
+            (event.fingerprint, event.status_code, event.level, event.handled),
+            event.event_id,
+        )
+
+
+def correct(event: Event, corrected: Event) -> None:
+    """
+    Correct what is stored of *event*, whose exception was raised again after all.
+
+    The event itself was submitted when it was captured: a process that is killed
+    between the two loses the correction and not the event.
+    """
+    captured = _stores_nothing.get()
+    if captured is not None:
+        captured[:] = [corrected if each is event else each for each in captured]
+        return
+    if testing.is_test_run():
+        testing.correct(event, corrected)
+        return
+    outcome = Outcome.of(event, corrected.status_code)
+    if conf.get_settings().RECORDER == "immediate" and _is_usable():
+        storage.store([outcome])
+    else:
+        worker.get_worker().intake.correct(outcome)
 
 
 def count_failure() -> None:
     """Count an error of our own that was swallowed."""
-    writer.get_writer().intake.swallowed += 1
+    worker.get_worker().intake.count_failure()
 
 
 def _is_queued() -> bool:
-    is_queued = conf.get_settings().RECORDER == "thread" and not testing.is_test_environment()
-    return is_queued and not _stores_nothing.get()
+    is_queued = conf.get_settings().RECORDER == "thread" and not testing.is_test_run()
+    return is_queued and _stores_nothing.get() is None
+
+
+def is_discarding() -> bool:
+    """Return whether events are discarded, so that no payload has to be built."""
+    return testing.is_discarding() and _stores_nothing.get() is None
 
 
 def _is_usable() -> bool:
@@ -124,28 +215,44 @@ def _is_usable() -> bool:
     return not (connection.in_atomic_block and connection.needs_rollback)
 
 
-def is_started() -> bool:
-    """Return whether this process's writer has been started."""
-    return writer._writer.is_started
+def store_orphans() -> int:
+    """
+    Store the events in the journals of dead processes of this machine.
+
+    Returns:
+        How many journals there were.
+
+    Raises:
+        django.db.Error: They have to wait; nothing is lost.
+    """
+    if testing.is_test_run():
+        return 0
+    return worker.get_worker().store_orphans()
 
 
 def start() -> None:
-    """Start this process's writer, so that it knows the open bugs before the first error."""
+    """Start this process's worker, so that pages know the bugs early."""
     if _is_queued():
-        writer.get_writer().start()
+        worker.get_worker().start()
 
 
 def stop(**_kwargs: object) -> None:
-    """Store what waits, within a few seconds, and end this process's writer; a receiver of signals too."""
-    writer.get_writer().stop()
+    """
+    Store what waits, within a few seconds, and end this process's worker.
+
+    Can be connected to a signal.
+    """
+    worker.get_worker().stop()
 
 
 def sweep_soon() -> None:
-    """Have the gate and the outbox looked at now, by the writer and not by the caller's request."""
+    """Create and file bugs now, on the worker's thread and not in the request."""
+    if testing.is_test_run():
+        return
     if conf.get_settings().RECORDER == "immediate":
-        sweep.run()
-    elif not testing.is_test_environment():
-        writer.get_writer().sweep_soon()
+        sweep.sweep()
+    else:
+        worker.get_worker().sweep_soon()
 
 
 def flush(timeout: float = FLUSH_SECONDS) -> bool:
@@ -158,31 +265,36 @@ def flush(timeout: float = FLUSH_SECONDS) -> bool:
     Returns:
         Whether all was done in time.
     """
-    if writer.get_writer().is_started:
-        return writer.get_writer().flush(timeout)
+    if worker.get_worker().is_started:
+        return worker.get_worker().flush(timeout)
     return True
 
 
 def renew_journals(timeout: float, on_wait: Callable[[int], None]) -> list[str]:
     """
-    Have every journal of this machine stored and deleted, and new ones begun, so that none holds what is erased.
+    Wait until every journal of this machine is stored and deleted.
+
+    All processes begin new ones. So no journal has the data of a person that is to be
+    erased.
 
     Args:
         timeout: The longest wait, in seconds.
 
-        on_wait: Called once with the number of journals, when there are any.
+        on_wait: Called once with the number of journals, if there are any.
 
     Returns:
-        The names of the journals that are still there.
+        The names of the journals that still exist.
     """
-    machine = writer.get_writer().intake.machine
+    deadline = time.monotonic() + timeout
+    machine = worker.get_worker().intake.machine
     machine.renew()
-    paths, deadline = set(machine.paths()), time.monotonic() + timeout
+    paths = set(machine.paths())
     if paths:
         on_wait(len(paths))
     start()
     while paths and time.monotonic() < deadline:
-        writer.get_writer().flush(FLUSH_SECONDS)
+        worker.get_worker().flush(FLUSH_SECONDS)
         paths &= set(machine.paths())
-        time.sleep(0.2 if paths else 0)
+        if paths:
+            time.sleep(RENEWAL_CHECK_SECONDS)
     return sorted(path.name for path in paths)

@@ -1,134 +1,138 @@
 """
-A batch of a journal to the store: folds that are alike together, what the database cannot take alone.
+Drains the journals of this process, own and adopted, into the database.
 
-Knows which errors may pass by themselves; waits for none of them.
+Stores one batch of each journal in turn, so that a large journal does not keep the
+others waiting. Runs on the worker's thread.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-import operator
-import time
+import contextlib
+from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, InterfaceError
+from django.db import connections
 
-from error_tracking.events import Event, Fold
 from error_tracking.exceptions import StaleJournalError
-from error_tracking.models import Journal as JournalRow
+from error_tracking.models import ErrorLog, Journal
 from error_tracking.models.base import write_alias
 
-from . import records
-from . import store as storage
-from .journal import EVENT, Batch, Journal
+from . import store
+from .batch_size import BatchSize
+from .batch_writer import write_batch
 
-logger = logging.getLogger("error_tracking")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-YIELD_EVENTS = 10
-YIELD_COUNTS = 200
-ALIKE_MILLISECONDS = 15 * 60_000  # no hour of any time zone begins within a quarter of an hour
-# What a value makes of a statement: a poisoned event may fail in any converter on its way to a column.
-_UNFIT = (DatabaseError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
-_CONTENTION = {"40001", "40P01", "55P03", "1205", "1213"}  # serialisation, deadlock, lock timeout
+    from .connection import WorkerConnection
+    from .intake import Intake
+    from .journal import Batch, JournalFile
 
 
-def write(journal: Journal, batch: Batch, *, is_patient: bool = True) -> bool:
+class Drainer:
     """
-    Store *batch* of *journal*, split in halves until a poisoned event is alone.
+    Stores what waits in the journals of *intake*.
 
-    That one is stored without its payload, else only counted, else counted as
-    lost: nothing behind it waits for ever. An error that may pass is waited for,
-    but without patience only while the database does not answer. Returns whether
-    a group is new.
+    Attributes:
+        batch_size: How much is stored in one transaction.
 
-    Raises:
-        StaleJournalError: Somebody else has moved the journal on.
+        has_stored: Whether anything was stored since somebody reset this.
 
-        DatabaseError: The database is away; nothing of the batch was stored.
+        has_new_groups: Whether a new group was stored since somebody reset this. The
+            gate should decide on it now, and not at the leader's next look.
+
     """
-    items, unreadable = _items(batch)
-    noted = journal.lost
-    lost = batch.lost + unreadable + noted
-    try:
-        is_new = storage.store(items, journal=journal, position=batch.position, lost=lost)
-    except (StaleJournalError, InterfaceError):
-        raise
-    except _UNFIT as error:
-        if is_contention(error) or (is_passing(error) and (is_patient or not _answers())):
-            raise
-        if len(batch.records) > 1:
-            middle = len(batch.records) // 2
-            first = write(journal, batch.part(batch.records[:middle], is_last=False), is_patient=is_patient)
-            return write(journal, batch.part(batch.records[middle:], is_last=True), is_patient=is_patient) or first
-        logger.warning("an event is stored without its payload: error=%r", error)
-        is_new = _write_less(items, journal, batch.position, lost)
-    journal.move_to(batch.position, offset=batch.offset)
-    journal.lost -= noted
-    return is_new
 
+    def __init__(self, intake: Intake, connection: WorkerConnection) -> None:
+        self._intake = intake
+        self._connection = connection
+        self.batch_size = BatchSize()
+        self.has_stored = False
+        self.has_new_groups = False
 
-def _write_less(items: list[Event | Fold], journal: Journal, position: int, lost: int) -> bool:
-    """Store what the database takes of the only item: an event bare, then what is counted of it, then nothing."""
-    events = [item for item in items if isinstance(item, Event)]
-    for reduce in (operator.methodcaller("bare"), Fold.of) if events else ():
+    def drain_all(self, *, is_stopping: bool = False) -> None:
+        """
+        Store a batch of each journal in turn until nothing waits any more.
+
+        Events that arrive meanwhile wait for the next round. Otherwise batches would
+        become small in a storm, and the thread would never rest.
+
+        Args:
+            is_stopping: Whether this process is about to end. It then stores only its
+                own events: another process adopts the journals of dead ones.
+
+        Raises:
+            Exception: The database cannot store anything now; everything waits.
+        """
+        has_more = True
+        while has_more:
+            has_more = False
+            self._connection.share()
+            for journal in tuple(self._intake.journals):
+                if is_stopping and journal.is_adopted:
+                    continue
+                if self.drain_once(journal):
+                    has_more = True
+        close_rows(self._intake.remove_drained())
+
+    def drain_once(self, journal: JournalFile) -> bool:
+        """
+        Store the next batch of *journal*, exactly once.
+
+        The batch is one transaction that also moves the journal's position. If another
+        process was faster, or a COMMIT was not answered, the position shows it, and the
+        batch is read again from there.
+
+        Returns:
+            Whether the journal may have more.
+
+        Raises:
+            Exception: The database cannot store anything now; everything waits.
+        """
+        batch = self._read(journal)
+        if batch is None:
+            return False
+        self.has_stored = True
+        if not journal.is_adopted:
+            self._intake.report_to(journal)
         try:
-            less = [reduce(event) for event in events]
-            return storage.store(less, journal=journal, position=position, lost=lost)
-        except _UNFIT as error:
-            if is_contention(error) or (is_passing(error) and not _answers()):
-                raise
-    return storage.store([], journal=journal, position=position, lost=lost + len(items))
+            has_new_groups = write_batch(journal, batch)
+        except StaleJournalError:
+            return True
+        finally:
+            self._connection.mark_used()
+        if has_new_groups:
+            self.has_new_groups = True
+        self.batch_size.adapt(journal.locked_seconds, is_full=not batch.is_last)
+        # How much waits in an adopted journal is not known until it is read to its end.
+        return journal.is_adopted or not batch.is_last
 
-
-def _items(batch: Batch) -> tuple[list[Event | Fold], int]:
-    """
-    Return the events and folds of *batch*, and how many of its records are neither.
-
-    Folds that are alike are one, or two with the first and the last moment: in a
-    storm they are nearly all there is.
-    """
-    items: list[Event | Fold] = []
-    folds: dict[tuple[bytes, int], list[tuple[int, bytes]]] = {}
-    unreadable = 0
-    for sequence, kind, payload in batch.records:
+    def _read(self, journal: JournalFile) -> Batch | None:
+        limits = self.batch_size.limits(connections[write_alias(ErrorLog)].vendor)
         try:
-            if kind == EVENT:
-                items.append(records.from_bytes(payload))
-            else:
-                moment, alike = Fold.peek(payload)
-                folds.setdefault((alike, moment // ALIKE_MILLISECONDS), []).append((moment, payload))
-        except (ValueError, KeyError, TypeError):
-            unreadable += 1
-            logger.exception("an event could not be read")
-        if sequence % (YIELD_EVENTS if kind == EVENT else YIELD_COUNTS) == 0:
-            time.sleep(0)  # let a request go first: reading a batch in one go would keep the interpreter for 20 ms
-    for found in folds.values():
-        try:
-            first, last = Fold.from_bytes(min(found)[1]), Fold.from_bytes(max(found)[1])
-        except ValueError:
-            unreadable += len(found)
-            logger.exception("events that are counted only could not be read")
-            continue
-        others = sum(payload[-1] for _, payload in found) - first.count
-        items += [first, dataclasses.replace(last, count=others)] if others else [first]
-    return items, unreadable
+            return journal.read(events=limits.events, counts=limits.counts)
+        except OSError as error:
+            # A broken disk concerns this journal only: the others go on.
+            self._intake.drop(journal, error)
+            return None
+
+    def beat(self) -> None:
+        """
+        Renew the heartbeat of this process's journal, also if nothing waits.
+
+        It shows other machines that this process lives, and us that the database works.
+        """
+        journal = self._intake.current()
+        self._intake.report_to(journal)
+        with contextlib.suppress(StaleJournalError):
+            store.store([], journal=journal, position=journal.position)
+
+    def close_own_rows(self) -> None:
+        """Note at the end of this process which of its journals are drained."""
+        close_rows(each for each in self._intake.journals if not each.pending)
 
 
-def _answers() -> bool:
-    """Return whether our tables can be read."""
-    try:
-        return JournalRow.objects.using(write_alias(JournalRow)).count() >= 0
-    except DatabaseError:
-        return False
-
-
-def is_passing(error: Exception) -> bool:
-    """Return whether trying again may help: a lock, a deadlock, a server that is away, a table not there yet."""
-    return type(error).__name__ in {"OperationalError", "InterfaceError", "ProgrammingError"}
-
-
-def is_contention(error: BaseException) -> bool:
-    """Return whether somebody else was quicker, so that trying again at once will do: a lock, a deadlock."""
-    cause = error.__cause__ or error
-    code = getattr(cause, "sqlstate", None) or (cause.args[0] if cause.args else "")
-    return str(code) in _CONTENTION or "database is locked" in str(error) or "table is locked" in str(error)
+def close_rows(journals: Iterable[JournalFile]) -> None:
+    """Note in the database that *journals* are drained and their files deleted."""
+    keys = [journal.id for journal in journals]
+    if keys:
+        Journal.objects.filter(pk__in=keys).close()

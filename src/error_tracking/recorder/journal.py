@@ -1,11 +1,11 @@
 """
-The queue between capture and the writer: an append-only file of this process, or its twin in memory.
+The queue between capture and the worker: an append-only file, or its twin in memory.
 
-A file is a header (format, identity of the target database, journal's id) and
-framed records: mark, kind, length, sequence number, CRC-32, payload. Knows
-bytes and sequence numbers only, no event and no database. The owner holds a
-file lock for its whole life; a file without one is orphaned and may be adopted.
-No fsync: it survives SIGKILL, not power loss.
+A file has a header (format, identity of the target database, id of the journal) and
+framed records: mark, kind, length, sequence number, CRC-32, payload. This module knows
+bytes and sequence numbers only, no event and no database. The owner holds a file lock
+as long as it lives; a file without a lock is orphaned and may be adopted. There is no
+fsync: a journal survives SIGKILL, but not power loss.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import dataclasses
 import errno
 import importlib
 import os
-import stat
 import struct
 import threading
 import time
 import uuid
 import zlib
 from typing import TYPE_CHECKING, Any, Self
+
+from .private_folder import UntrustedFileError, check_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +35,18 @@ except ImportError:  # Windows: journals are kept in memory
 
 EVENT = 1
 COUNT = 2
+#: Corrects an event that was appended before.
+OUTCOME = 3
 
+# A transaction of about 0.2 s on a server: few enough statements to be efficient, and
+# short enough for its locks.
 BATCH_EVENTS = 200
+# Equal counts become one row, so a batch can have many.
 BATCH_COUNTS = 10_000
+# What a batch may need of the site's memory.
 BATCH_BYTES = 4 * 1024 * 1024
-SEGMENT_BYTES = 16 * 1024 * 1024  # a longer file is left to be drained, and a new one started
+# A longer file is only drained, and then deleted, while a new one is appended to.
+SEGMENT_BYTES = 16 * 1024 * 1024
 MEMORY_SEGMENT_BYTES = 2 * 1024 * 1024
 SUFFIX = ".journal"
 
@@ -46,12 +54,18 @@ MAGIC = b"ETJ"
 FORMAT = 1
 _HEADER = struct.Struct("<3sB32s16sI")
 _FRAME = struct.Struct("<2sBIII")
+# Of a frame: kind, length and sequence number, which the checksum covers too.
+_FRAME_FIELDS = struct.Struct("<BII")
+_CHECKSUM = struct.Struct("<I")
 _MARK = b"\xe7\x4a"
-_READ_BYTES = 256 * 1024  # longer than any record
+# Longer than any record.
+_READ_BYTES = 256 * 1024
+# Of an adopted journal that is not read to its end: more than any has.
+_UNKNOWN_SEQUENCE = 0xFFFF_FFFF
 
 
 class ForeignJournalError(Exception):
-    """A file is no journal of ours: another format, another database, not a regular file of this user."""
+    """A file is no journal of ours: its format, database or owner is another."""
 
 
 class MemoryStorage:
@@ -59,11 +73,16 @@ class MemoryStorage:
 
     segment_bytes = MEMORY_SEGMENT_BYTES
     is_durable = False
+    is_resting = False
 
     def __init__(self) -> None:
-        """Start empty."""
         self._bytes = bytearray()
         self.size = 0
+
+    def rest(self) -> None:
+        """Free the memory of records that are all stored."""
+        del self._bytes[_HEADER.size :]
+        self.size = len(self._bytes)
 
     def append(self, data: bytes) -> None:
         """Append *data*."""
@@ -75,7 +94,7 @@ class MemoryStorage:
         return bytes(self._bytes[offset : offset + count])
 
     def is_linked(self) -> bool:
-        """Return True: memory goes with its process only."""
+        """Return True: nobody else can delete it."""
         return True
 
     def close(self, *, unlink: bool) -> None:
@@ -85,24 +104,61 @@ class MemoryStorage:
 
 
 class FileStorage:
-    """Bytes in a file that is locked as long as it is open."""
+    """
+    Bytes in a file that is locked as long as it is open.
+
+    Args:
+        descriptor: Of the file, open and locked. The storage closes it.
+
+        path: Of the file.
+    """
 
     segment_bytes = SEGMENT_BYTES
     is_durable = True
 
     def __init__(self, descriptor: int, path: Path) -> None:
-        """Take the open and locked *descriptor* of *path* over."""
         self.descriptor = descriptor
         self.path = path
         self.size = os.fstat(descriptor).st_size
+        self.is_resting = False
+        self._header = b""
+
+    def rest(self) -> None:
+        """Delete the file, whose records are all stored, until the next record."""
+        self._header = os.pread(self.descriptor, _HEADER.size, 0)
+        self.close(unlink=True)
+        self.is_resting = True
+        self.size = len(self._header)
+
+    def _wake(self) -> None:
+        """Create the file again, locked before others can see it."""
+        hidden = self.path.with_name(f".{uuid.uuid4()}.new")
+        self.descriptor = _create_locked(hidden)
+        try:
+            os.write(self.descriptor, self._header)
+            hidden.rename(self.path)
+        except BaseException:
+            os.close(self.descriptor)
+            with contextlib.suppress(OSError):
+                hidden.unlink()
+            raise
+        self.is_resting = False
 
     def append(self, data: bytes) -> None:
-        """Append *data*; what a full disk has taken of it is taken back."""
+        """
+        Append *data*.
+
+        Raises:
+            OSError: The disk is full, for example. Nothing of *data* stays in the file.
+        """
+        if self.is_resting:
+            self._wake()
         try:
             written = os.write(self.descriptor, data)
             if written != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301  undone like any other
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
+            # Remove what the disk had room for.
             with contextlib.suppress(OSError):
                 os.ftruncate(self.descriptor, self.size)
             raise
@@ -110,10 +166,14 @@ class FileStorage:
 
     def read(self, offset: int, count: int) -> bytes:
         """Return at most *count* bytes from *offset*."""
+        if self.is_resting:
+            return b""
         return os.pread(self.descriptor, count, offset)
 
     def is_linked(self) -> bool:
-        """Return whether the file still has its name: an unlinked one was drained by somebody, or cleaned away."""
+        """Return whether the file still has its name: nobody has deleted it."""
+        if self.is_resting:
+            return True
         try:
             named = self.path.stat(follow_symlinks=False)
         except OSError:
@@ -122,10 +182,26 @@ class FileStorage:
 
     def close(self, *, unlink: bool) -> None:
         """Close, and with *unlink* first delete, the file."""
+        if self.is_resting:
+            return
         if unlink and self.is_linked():
             with contextlib.suppress(OSError):
                 self.path.unlink()
         os.close(self.descriptor)
+
+
+def _create_locked(path: Path) -> int:
+    """Return the descriptor of a new file, private to this user and locked."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
+    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+    return descriptor
 
 
 Storage = FileStorage | MemoryStorage
@@ -134,25 +210,43 @@ Storage = FileStorage | MemoryStorage
 @dataclasses.dataclass(frozen=True, slots=True)
 class Batch:
     """
-    What :meth:`Journal.read` found.
+    What :meth:`JournalFile.read` returns.
 
-    ``position`` is the sequence number of the last record, ``lost`` how many
-    before it are damaged, ``offset`` where the next batch starts; ``is_last`` says
-    that nothing more waited when it was read.
+    Attributes:
+        records: Sequence number, kind and payload of each.
+
+        position: The sequence number of the last record.
+
+        lost: How many records before it are damaged.
+
+        offset: Where the next batch starts.
+
+        is_last: Whether nothing more waited when it was read.
     """
 
-    records: list[tuple[int, int, bytes]]  # sequence number, kind, payload
+    records: list[tuple[int, int, bytes]]
     position: int
     lost: int
     offset: int
     is_last: bool
 
     def part(self, records: list[tuple[int, int, bytes]], *, is_last: bool) -> Batch:
-        """Return the batch of these *records* of it; only the last part moves the reading on."""
-        return Batch(records, records[-1][0], self.lost if is_last else 0, self.offset if is_last else 0, is_last)
+        """
+        Return the batch of some of its *records*.
+
+        Args:
+            records: The first ones or the last ones.
+
+            is_last: Whether they are the last ones. Only these move the reading on, and
+                report what is lost.
+        """
+        position, _, _ = records[-1]
+        if is_last:
+            return Batch(records, position, self.lost, self.offset, is_last=True)
+        return Batch(records, position, lost=0, offset=0, is_last=False)
 
 
-class Journal:
+class JournalFile:
     """
     Records numbered from 1, read in order.
 
@@ -163,31 +257,54 @@ class Journal:
 
         appended: Sequence number of the last record.
 
-        lost: How many events had no room and are not written down yet.
+        lost: How many events had no room; not reported in its row yet.
+
+        bare: How many events lost their payload; not reported yet.
+
+        merged: How many events lost their group; not reported yet.
 
         failures: How many errors of our own its process has swallowed.
 
+        failed_at: When it last swallowed one, in seconds since the epoch, or 0.
+
         at_risk: How many events its process counts in memory only.
 
-        locked_seconds: For how long storing its last batch held the database's lock.
+        locked_seconds: How long storing its last batch held the database's locks.
+
+        is_adopted: Whether a dead process has written it. Nothing is appended to it.
+
+        is_retired: Whether nothing is appended to it any more for another reason.
 
     """
 
-    def __init__(self, storage: Storage, identity: str, *, key: uuid.UUID | None = None) -> None:
-        """Start a journal of the database *identity* in *storage*, or with *key* go on with the one that is there."""
-        self.id = key or uuid.uuid4()
+    def __init__(
+        self, storage: Storage, identity: str, *, key: uuid.UUID | None = None
+    ) -> None:
         self.storage = storage
-        self.position = self.appended = self.lost = self.failures = self.at_risk = 0
+        self.position = 0
+        self.lost = 0
+        self.bare = 0
+        self.merged = 0
+        self.failures = 0
+        self.failed_at = 0.0
+        self.at_risk = 0
         self.locked_seconds = 0.0
         self.is_retired = False
         self.created_at = time.time()
         self.lock = threading.RLock()
-        self.is_adopted = key is not None
-        if key is None:
-            storage.append(header(identity, self.id))
+        # Where the next batch starts.
         self._offset = _HEADER.size
-        if self.is_adopted:
-            self.appended = 0xFFFF_FFFF  # not known until it is read to its end
+        # The unreadable records after ``position`` that were logged.
+        self._logged: set[int] = set()
+        if key is None:
+            self.is_adopted = False
+            self.id = uuid.uuid4()
+            self.appended = 0
+            storage.append(header(identity, self.id))
+        else:
+            self.is_adopted = True
+            self.id = key
+            self.appended = _UNKNOWN_SEQUENCE
 
     def append(self, kind: int, payload: bytes) -> None:
         """
@@ -201,27 +318,49 @@ class Journal:
             self.storage.append(frame(kind, sequence, payload))
             self.appended = sequence
 
-    def read(self, *, events: int = BATCH_EVENTS, size: int = BATCH_BYTES, counts: int = BATCH_COUNTS) -> Batch | None:
+    def read(
+        self,
+        *,
+        events: int = BATCH_EVENTS,
+        size: int = BATCH_BYTES,
+        counts: int = BATCH_COUNTS,
+    ) -> Batch | None:
         """
-        Return the next batch after ``position``, None when there is none; moves nothing.
+        Return the next batch after ``position``, or None. Does not move the position.
 
-        At most *events* events, *counts* counts and about *size* bytes. Damage
-        is stepped over; how much of it was lost the sequence numbers tell.
+        Damaged records are skipped; the sequence numbers show how many.
+
+        Args:
+            events: The largest number of events.
+
+            size: The largest number of bytes, not counting the last record.
+
+            counts: The largest number of counts, and of outcomes.
         """
         with self.lock:
             end = self.storage.size
-        offset, expected, lost = self._offset, self.position + 1, 0
+        offset = self._offset
+        expected = self.position + 1
+        lost = 0
         records: list[tuple[int, int, bytes]] = []
-        left = {EVENT: events, COUNT: counts}
+        left = {EVENT: events, COUNT: counts, OUTCOME: counts}
         for kind, sequence, payload, stop in self._frames(self._offset, end):
+            is_first = stop - _FRAME.size - len(payload) == _HEADER.size
+            if is_first and self.position == 0:
+                # Records before it were stored before the file was created again: see
+                # rest().
+                expected = sequence
             if sequence >= expected:
-                if left.get(kind, 1) == 0 or (records and offset - self._offset > size):
+                is_full = left.get(kind) == 0
+                is_large = bool(records) and offset - self._offset > size
+                if is_full or is_large:
                     break
                 lost += sequence - expected
                 if kind in left:
                     left[kind] -= 1
                     records.append((sequence, kind, payload))
                 else:
+                    # A kind of a newer release.
                     lost += 1
                 expected = sequence + 1
             offset = stop
@@ -232,62 +371,105 @@ class Journal:
         return None
 
     def _frames(self, start: int, end: int) -> Iterator[tuple[int, int, bytes, int]]:
-        """Yield kind, sequence number, payload and end of each whole record, read in pieces; damage is stepped over."""
-        data, at = self.storage.read(start, min(_READ_BYTES, end - start)), 0
+        """Yield kind, sequence number, payload and end of each undamaged record."""
+        # A piece of the file, and where the next record starts in it.
+        data = self.storage.read(start, min(_READ_BYTES, end - start))
+        at = 0
         while data and start + at < end:
             found = _frame_at(data, at)
             if found is not None:
                 kind, sequence, payload = found
                 at += _FRAME.size + len(payload)
                 yield kind, sequence, payload, start + at
-            elif at > 0 and start + len(data) < end:  # it may go on in the next piece
-                start, at = start + at, 0
+            elif at > 0 and start + len(data) < end:
+                # The record may go on in the next piece, which starts with it.
+                start += at
+                at = 0
                 data = self.storage.read(start, min(_READ_BYTES, end - start))
             else:
-                following = data.find(_MARK, at + 1)
-                at = following if following >= 0 else max(at + 1, len(data) - len(_MARK) + 1)
+                # Damaged: go on at the next mark. A mark may be cut at the piece's end.
+                next_mark = data.find(_MARK, at + 1)
+                if next_mark < 0:
+                    next_mark = max(at + 1, len(data) - len(_MARK) + 1)
+                at = next_mark
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        """Yield kind and payload of every undamaged record, stored or not."""
+        for kind, _, payload, _ in self._frames(_HEADER.size, self.storage.size):
+            yield kind, payload
 
     def move_to(self, position: int, *, offset: int = 0) -> None:
-        """Say that everything up to *position* is stored, as the database has it; back too, after a restore."""
+        """
+        Note that everything up to *position* is stored.
+
+        Args:
+            position: As the database has it. Less than before if it was restored from a
+                backup.
+
+            offset: Where the next record starts; 0 if that is not known.
+        """
         with self.lock:
             if position < self.position:
                 self._offset = _HEADER.size
             elif offset:
                 self._offset = offset
             self.position = position
+            self._logged = {each for each in self._logged if each > position}
+
+    def is_logged(self, sequence: int) -> bool:
+        """Return whether the record *sequence* was logged as unreadable."""
+        return sequence in self._logged
+
+    def mark_logged(self, sequence: int) -> None:
+        """Note that the record *sequence* was logged as unreadable."""
+        self._logged.add(sequence)
+
+    def rest(self) -> None:
+        """
+        Delete the file of a drained journal until its next record.
+
+        So a killed process leaves no empty file behind.
+        """
+        with self.lock:
+            if self.pending == 0 and not self.storage.is_resting:
+                self.storage.rest()
+                self._offset = _HEADER.size
 
     @property
     def pending(self) -> int:
-        """Return how many records are not stored yet; some number above 0 for an adopted journal not read yet."""
+        """How many records are not stored yet. Not exact for an adopted journal."""
         return max(0, self.appended - self.position)
 
     @property
     def pending_bytes(self) -> int:
-        """Return how many bytes are not stored yet."""
-        return self.storage.size - self._offset if self.pending else 0
+        """How many bytes are not stored yet."""
+        # Without the property: each event asks.
+        if self.appended <= self.position:
+            return 0
+        return self.storage.size - self._offset
 
     @property
     def is_open(self) -> bool:
-        """Return whether records should still be appended to it."""
-        return not (self.is_adopted or self.is_retired) and self.storage.size < self.storage.segment_bytes
+        """Whether records should still be appended to it."""
+        if self.is_adopted or self.is_retired:
+            return False
+        return self.storage.size < self.storage.segment_bytes
 
     def close(self) -> None:
-        """Let go; a journal that is drained is deleted, what is left of another waits for whoever adopts it."""
+        """Close the file. A drained one is deleted; another one can be adopted."""
         self.storage.close(unlink=self.pending == 0)
 
     @classmethod
     def create(cls, directory: Path, identity: str) -> Self:
         """
-        Start a journal in *directory*, locked before others can see it.
+        Begin a journal in *directory*, locked before others can see it.
 
         Raises:
-            OSError: The directory cannot be written to, or knows no locks.
+            OSError: The directory is not writable, or its file system has no locks.
         """
         hidden = directory / f".{uuid.uuid4()}.new"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(hidden, flags, 0o600)
+        descriptor = _create_locked(hidden)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             storage = FileStorage(descriptor, hidden)
             journal = cls(storage, identity)
             storage.path = hidden.rename(directory / f"{journal.id}{SUFFIX}")
@@ -301,24 +483,29 @@ class Journal:
     @classmethod
     def adopt(cls, path: Path, identity: str) -> Self | None:
         """
-        Return the journal that a dead process left at *path*, None while its owner lives.
+        Return the journal of a dead process at *path*, or None if its owner lives.
 
         Raises:
-            ForeignJournalError: It is not for us; it is left alone.
+            ForeignJournalError: It is not ours, and stays as it is.
 
             OSError: It cannot be opened.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW
+        )
         journal = None
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-                raise ForeignJournalError("not a regular file of this user")
+            try:
+                check_file(descriptor)
+            except UntrustedFileError as error:
+                raise ForeignJournalError(str(error)) from None
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 storage = FileStorage(descriptor, path)
-                if storage.is_linked():  # else somebody has drained it since it was opened
-                    journal = cls(storage, identity, key=_key_in(storage.read(0, _HEADER.size), identity))
+                # Otherwise another process drained and deleted it since it was opened.
+                if storage.is_linked():
+                    key = _key_in(storage.read(0, _HEADER.size), identity)
+                    journal = cls(storage, identity, key=key)
         finally:
             if journal is None:
                 os.close(descriptor)
@@ -333,32 +520,47 @@ def header(identity: str, key: uuid.UUID, *, version: int = FORMAT) -> bytes:
 
 def frame(kind: int, sequence: int, payload: bytes) -> bytes:
     """Return *payload* framed as a record."""
-    start = struct.pack("<BII", kind, len(payload), sequence)
-    return b"".join((_MARK, start, struct.pack("<I", zlib.crc32(payload, zlib.crc32(start))), payload))
+    fields = _FRAME_FIELDS.pack(kind, len(payload), sequence)
+    checksum = _CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(fields)))
+    return b"".join((_MARK, fields, checksum, payload))
 
 
-def _key_in(data: bytes, identity: str) -> uuid.UUID:
+def read_header(data: bytes) -> tuple[str, uuid.UUID]:
+    """
+    Return the identity and the id of the journal that begins with *data*.
+
+    Raises:
+        ForeignJournalError: It is no journal of this format.
+    """
+    data = data[: _HEADER.size]
     if len(data) < _HEADER.size:
         raise ForeignJournalError("no header")
     magic, version, stored, key, crc = _HEADER.unpack(data)
     if magic != MAGIC or crc != zlib.crc32(data[:-4]):
-        msg = "not a journal"
-    elif version != FORMAT:
-        msg = f"of format {version}, not {FORMAT}"
-    elif stored != identity.encode():
-        msg = "for another database"
-    else:
-        return uuid.UUID(bytes=key)
-    raise ForeignJournalError(msg)
+        raise ForeignJournalError("not a journal")
+    if version != FORMAT:
+        raise ForeignJournalError(f"of format {version}, not {FORMAT}")
+    return stored.decode("ascii", "replace"), uuid.UUID(bytes=key)
+
+
+def _key_in(data: bytes, identity: str) -> uuid.UUID:
+    stored, key = read_header(data)
+    if stored != identity:
+        raise ForeignJournalError("for another database")
+    return key
 
 
 def _frame_at(data: bytes, at: int) -> tuple[int, int, bytes] | None:
-    """Return kind, sequence number and payload of the frame at *at*, None where there is no whole one."""
+    """Return kind, sequence number and payload of the frame at *at*, if it is whole."""
     start = at + _FRAME.size
     if start > len(data):
         return None
-    mark, kind, length, sequence, crc = _FRAME.unpack_from(data, at)
+    mark, kind, length, sequence, checksum = _FRAME.unpack_from(data, at)
     payload = data[start : start + length]
-    if mark != _MARK or len(payload) < length or crc != zlib.crc32(payload, zlib.crc32(data[at + 2 : at + 11])):
+    if mark != _MARK or len(payload) < length:
+        return None
+    # Of everything but the mark and the checksum itself.
+    fields = data[at + 2 : at + 11]
+    if checksum != zlib.crc32(payload, zlib.crc32(fields)):
         return None
     return kind, sequence, payload

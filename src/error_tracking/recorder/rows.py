@@ -1,32 +1,54 @@
-"""Events and folds to rows that are not saved yet; asks no table."""
+"""
+Builds rows that are not saved yet, and expressions for many rows at once.
+
+Asks no table.
+"""
 
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
+
+from django.db.models import Case, Field, Value, When
 
 from error_tracking.models import ErrorLog
 from error_tracking.models.base import moment_from
 
-from .expressions import JsonText
-from .records import packed
+from .packed_event import packed
 
 if TYPE_CHECKING:
-    from error_tracking.events import Event, Fold
+    from error_tracking.events.event import Event, Fold
 
-# What a row that a fold made lacks until its event comes.
+# The last digits of an event's id.
+REFERENCE_LENGTH = 10
+# What a row lacks that a fold made, until its event comes.
 LATE_FIELDS = (
-    *("mechanism", "url_pattern", "full_url", "method", "user_id", "user_label", "ip_address", "user_agent"),
-    *("request_data", "context", "exception_type", "exception_message", "traceback", "stacktrace", "created"),
-    *("release", "server_name"),
+    "mechanism",
+    "url_pattern",
+    "full_url",
+    "method",
+    "user_id",
+    "user_label",
+    "ip_address",
+    "user_agent",
+    "request_data",
+    "context",
+    "exception_type",
+    "exception_message",
+    "traceback",
+    "stacktrace",
+    "created",
+    "release",
+    "server_name",
 )
 
 
 def log_from_fold(fold: Fold, group_pk: int, environment: str) -> ErrorLog:
-    """Return the row that stands in for the event that *fold* was folded into."""
+    """Return a row for the event that represents *fold*, which is not stored."""
     return ErrorLog(
         event_id=uuid.UUID(fold.event_id),
-        reference=fold.event_id[-10:],
+        reference=fold.event_id[-REFERENCE_LENGTH:],
         fingerprint=fold.fingerprint,
         group_id=group_pk,
         error_type=fold.error_type,
@@ -37,7 +59,7 @@ def log_from_fold(fold: Fold, group_pk: int, environment: str) -> ErrorLog:
 
 
 def log_from(event: Event) -> ErrorLog:
-    """Return the row of *event*, each text cut to its column; its group is still to be set."""
+    """Return the row of *event*, each text cut to its column; without its group."""
     event = packed(event)
     return ErrorLog(
         event_id=uuid.UUID(event.event_id),
@@ -54,7 +76,7 @@ def log_from(event: Event) -> ErrorLog:
         ip_address=event.ip_address or None,
         user_agent=event.user_agent[:300],
         request_data=JsonText(event.request_data),
-        context=JsonText(event.request_context),
+        context=JsonText(event.context_json),
         exception_type=event.exception_type[:255],
         exception_message=event.exception_message,
         traceback=event.traceback,
@@ -66,12 +88,61 @@ def log_from(event: Event) -> ErrorLog:
     )
 
 
-def _user_pk(value: str) -> Any:  # noqa: ANN401  the type of the host's primary key
-    """Return *value* as the host's user key, None when it is none."""
+def _user_pk(value: str) -> Any:
+    """Return *value* as a key of the project's user model, or None if it is none."""
     if not value:
         return None
     field = ErrorLog._meta.get_field("user")
     try:
         return field.target_field.to_python(value)
-    except Exception:  # noqa: BLE001  a user model's own field may raise anything for text from a session
+    except Exception:  # noqa: BLE001  a field of the project's
+        # It may raise anything for text from a session.
         return None
+
+
+class JsonText:
+    """
+    JSON text that is stored as it is: what Django calls a compilable.
+
+    Decoding it only to encode it again would take longer than the rest of a row. Django
+    inserts rows with one as plain values and not with ``UNNEST``, for which psycopg
+    escapes text in Python.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def as_sql(self, _compiler: object, _connection: object) -> tuple[str, list[str]]:
+        """Return a placeholder and its parameters."""
+        return "%s", [self.text]
+
+
+def by_key(
+    values: dict[Any, Any],
+    field: Field[Any, Any],
+    *,
+    name: str = "pk",
+    default: Any = None,
+) -> Any:
+    """
+    Return the expression for an UPDATE that sets another value in each row.
+
+    Args:
+        values: The value for each key. Keys with equal values share a condition.
+
+        field: The type of the values.
+
+        name: The column of the keys.
+
+        default: The expression for rows whose key is not among *values*.
+    """
+    keys: dict[Any, list[Any]] = defaultdict(list)
+    for key, value in values.items():
+        keys[value].append(key)
+    if len(keys) == 1 and default is None:
+        return Value(next(iter(keys)), output_field=field)
+    cases = [
+        When(**{f"{name}__in": found}, then=Value(value, output_field=field))
+        for value, found in keys.items()
+    ]
+    return Case(*cases, default=default, output_field=field)

@@ -1,12 +1,11 @@
-"""``error_tracking_bugs``: look at known bugs, and do to them what the admin can do."""
+"""``error_tracking_bugs``: show known bugs, and change them as in the admin."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
-import difflib
 import getpass
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,232 +14,378 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from error_tracking import conf, filing
-from error_tracking.filing import BugCreationService
+from error_tracking import conf
+from error_tracking.filing import outbox
 from error_tracking.management import base
-from error_tracking.models import Filing, KnownBug
-from error_tracking.models.base import committed, moment_from, write_alias
-from error_tracking.models.known_bug import format_bug_id
-from error_tracking.recorder.machine import user
-from error_tracking.utils import clean_line, clean_text
-
-ACTIONS = {  # what each does, and the status that a bug gets
-    "list": ("list bugs, the newest first", ""),
-    "show": ("show all that is known of bugs", ""),
-    "resolve": ("resolve bugs, in the next release", KnownBug.Status.RESOLVED),
-    "reopen": ("open resolved bugs again", KnownBug.Status.OPEN),
-    "start": ("mark open bugs as in progress", KnownBug.Status.IN_PROGRESS),
-    "mute": ("count on, but file and send nothing", KnownBug.Status.MUTED),
-    "unmute": ("open muted bugs", KnownBug.Status.OPEN),
-    "merge": ("make one bug of several", KnownBug.Status.RESOLVED),
-    "file": ("file what is not filed, also what was given up", ""),
-}
-FACTS = (
-    *("bug_id", "title", "severity", "status", "environment", "kind", "occurrence_count", "first_occurrence"),
-    *("last_occurrence", "first_release", "resolved_at", "resolved_in_release", "regressed_at", "muted_until"),
-    *("muted_until_count", "github_issue_url", "file_name", "fingerprint", "cause", "uuid", "is_deleted"),
+from error_tracking.management.bug_facts import (
+    cell,
+    details_of,
+    facts_of,
+    filing_facts,
+    table,
 )
-COLUMNS = ("bug_id", "severity", "status", "occurrence_count", "last_occurrence", "title")
-NEAR_AMONG = 5_000
-_BUG_ID = re.compile(r"(?:([A-Za-z0-9]{1,8})-)?(\d{1,9})")
+from error_tracking.management.bug_lookup import find_bugs
+from error_tracking.models import Filing, KnownBug
+from error_tracking.models.base import moment_from, moment_text, write_alias
+from error_tracking.recorder.machine import user
+from error_tracking.setting_rules import RELEASE_LENGTH
+from error_tracking.utils import clean_text
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Action:
+    """One sub-command; ``status`` is what a changed bug has afterwards."""
+
+    help: str
+    status: str = ""
+
+
+ACTIONS = {
+    "list": Action("list bugs, the newest first"),
+    "show": Action("show bugs with their error groups, filings and history"),
+    "resolve": Action("resolve bugs, in the next release", KnownBug.Status.RESOLVED),
+    "reopen": Action("open resolved bugs again", KnownBug.Status.OPEN),
+    "start": Action("mark open bugs as in progress", KnownBug.Status.IN_PROGRESS),
+    "mute": Action("keep counting, but file and send nothing", KnownBug.Status.MUTED),
+    "unmute": Action("open muted bugs", KnownBug.Status.OPEN),
+    "merge": Action("merge bugs into another one", KnownBug.Status.RESOLVED),
+    "note": Action("add a note to the history of bugs"),
+    "file": Action("file bugs now, also where filing has failed"),
+}
+COLUMNS = {
+    "bug": "bug_id",
+    "severity": "severity",
+    "status": "status",
+    "seen": "occurrence_count",
+    "last": "last_occurrence",
+    "title": "title",
+}
+FILTERS = ("status", "severity", "environment")
+# The lists of a bug's details, each shown as a table of its own.
+TABLES = ("groups", "filings", "history")
+# A screen or two.
+DEFAULT_LIMIT = 50
+DESCRIPTION_CHARS = 4_000
+# The column that stores who changed a bug.
+BY_CHARS = 150
 
 
 class Command(base.Command):
     """The command."""
 
-    help = "Lists known bugs, shows and changes them. A bug is named B-012, b-12 or 12."
+    help = (
+        "Lists, shows and changes known bugs. A bug is named B-012, b-12 or 12, or by "
+        "the reference of one of its errors, which visitors see."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add a sub-command per action."""
         parsers = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        for name, (text, _) in ACTIONS.items():
-            action = parsers.add_parser(name, help=text, description=f"{text.capitalize()}.")
-            super().add_arguments(action)
+        for name, action in ACTIONS.items():
+            description = f"{action.help.capitalize()}."
+            subparser = parsers.add_parser(
+                name, help=action.help, description=description
+            )
+            super().add_arguments(subparser)
             if name == "list":
-                action.add_argument("--status", choices=KnownBug.Status.values, help="only these")
-                action.add_argument("--severity", choices=KnownBug.Severity.values, help="only these")
-                action.add_argument("--environment", help="only those of this environment")
-                action.add_argument("--all", action="store_true", help="resolved ones too")
-                action.add_argument("--deleted", action="store_true", help="deleted ones instead")
-                action.add_argument("--limit", type=base.number, default=50, metavar="N", help="at most so many (50)")
+                _add_list_options(subparser)
                 continue
-            action.add_argument("bugs", nargs="+", metavar="BUG", help="B-012, b-12 or 12")
-            if name == "resolve":
-                action.add_argument("--release", help="the release that has the fix, by default the next one")
+            subparser.add_argument(
+                "bugs", nargs="+", metavar="BUG", help="B-012, b-12, 12 or a reference"
+            )
+            if name == "note":
+                subparser.add_argument("text", metavar="TEXT", help="the note")
+                subparser.add_argument(
+                    "--to-issue",
+                    action="store_true",
+                    help="also comment on the issues of the bugs",
+                )
+            elif name == "resolve":
+                subparser.add_argument(
+                    "--release",
+                    type=release,
+                    help="the release that has the fix, by default the next one",
+                )
             elif name == "mute":
-                end = action.add_mutually_exclusive_group()
-                end.add_argument("--until", type=date, metavar="DATE", help="2030-01-31, or with T12:00")
-                end.add_argument("--events", type=base.number, metavar="N", help="until N more occurrences")
+                _add_mute_options(subparser)
             elif name == "merge":
-                action.add_argument("--into", required=True, metavar="BUG", help="the one that stays")
+                subparser.add_argument(
+                    "--into", required=True, metavar="BUG", help="the bug that remains"
+                )
 
-    @committed(KnownBug)
-    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401  Django's signature
-        """Do what was asked for; nothing, when one of the bugs is not there."""
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Do one action; nothing is changed when one of the bugs does not exist."""
         action = options["action"]
         if action == "list":
             self._list(options)
         elif action == "show":
-            self._show(find(options["bugs"], with_deleted=True))
+            self._show(find_bugs(options["bugs"], with_deleted=True))
         elif action == "file":
-            self._file(find(options["bugs"]))
+            self._file(find_bugs(options["bugs"]))
+        elif action == "note":
+            self._note(find_bugs(options["bugs"]), options)
         else:
-            self._change(action, find(options["bugs"]), options)
+            self._change(action, find_bugs(options["bugs"]), options)
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = KnownBug.all_objects.filter(is_deleted=options["deleted"])
-        for name in ("status", "severity", "environment"):
-            rows = rows.filter(**{name: options[name]}) if options[name] else rows
+        filters = {name: options[name] for name in FILTERS if options[name]}
+        rows = rows.filter(**filters)
         if not (options["all"] or options["status"] or options["deleted"]):
-            rows = rows.open()
+            rows = rows.unresolved()
         bugs = list(rows.order_by("-pk")[: options["limit"]])
-        table = [[_word(getattr(bug, name)) for name in COLUMNS] for bug in bugs]
-        lines = self._table([["bug", "severity", "status", "seen", "last", "title"], *table]) if bugs else ["No bugs."]
-        count = rows.count()
-        more = [f"{len(bugs)} of {count}: --limit {count} shows all."] if count > len(bugs) else []
-        self.answer([_facts(bug) for bug in bugs], [*lines, *more])
+        is_filtered = bool(filters) or options["deleted"]
+        lines = [_why_none(is_filtered=is_filtered)]
+        if bugs:
+            rows_of_cells = [_cells(bug) for bug in bugs]
+            lines = list(self._table([list(COLUMNS), *rows_of_cells]))
+            count = rows.count()
+            if count > len(bugs):
+                lines.append(f"{len(bugs)} of {count}: --limit {count} shows all.")
+        self.answer([facts_of(bug) for bug in bugs], lines)
 
     def _show(self, bugs: Iterable[KnownBug]) -> None:
-        details = [_details(bug) for bug in bugs]
-        self.answer(details, (line for known in details for line in self._page(dict(known))))
+        details = [details_of(bug) for bug in bugs]
+        lines: list[str] = []
+        for known in details:
+            lines.extend(self._page(known))
+        self.answer(details, lines)
 
     def _page(self, known: dict[str, Any]) -> Iterator[str]:
-        yield self.style.MIGRATE_HEADING(_word(f"{known.pop('bug_id')} {known.pop('title')}"))
-        tables = {name: known.pop(name) for name in ("groups", "filings", "history")}
-        description = known.pop("description")
-        yield from self._table([["", name.replace("_", " "), _word(value)] for name, value in known.items() if value])
-        if description:
-            yield clean_text(description, 4_000)
-        for name, rows in tables.items():
+        """Yield the lines of one bug's page."""
+        heading = cell(f"{known['bug_id']} {known['title']}")
+        yield self.style.MIGRATE_HEADING(heading)
+        elsewhere = {"bug_id", "title", "description", *TABLES}
+        facts = []
+        for name, value in known.items():
+            if value and name not in elsewhere:
+                facts.append(["", name.replace("_", " "), cell(value)])
+        yield from self._table(facts)
+        if known["description"]:
+            yield clean_text(known["description"], DESCRIPTION_CHARS)
+        for name in TABLES:
             yield self.style.MIGRATE_LABEL(name.capitalize())
-            yield from self._table([["", *map(_word, row.values())] for row in rows])
+            rows = [["", *map(cell, row.values())] for row in known[name]]
+            yield from self._table(rows)
 
-    def _change(self, action: str, bugs: list[KnownBug], options: dict[str, Any]) -> None:
-        rows = KnownBug.objects.filter(pk__in=[bug.pk for bug in bugs])
-        values = {name: options[name] for name in ("release", "until", "events") if options.get(name) is not None}
+    def _change(
+        self, action: str, bugs: list[KnownBug], options: dict[str, Any]
+    ) -> None:
+        # One transaction: all of them are changed, or none.
         with transaction.atomic(using=write_alias(KnownBug)):
-            if action == "merge":
-                [survivor] = find([options["into"]])
-                if survivor in bugs:
-                    raise CommandError(f"{survivor.bug_id} cannot be merged into itself.")
-                try:
-                    changed = rows.merge_into(survivor, by=_who())
-                except ValueError as error:
-                    raise CommandError(f"{error}.") from error
-            else:
-                changed = getattr(rows, action)(by=_who(), **values)
+            changed = _apply(action, bugs, options)
         keys = {bug.pk for bug in changed}
+        lines = []
+        result: dict[str, Any] = {"changed": [], "unchanged": {}}
         for bug in bugs:
             bug.refresh_from_db()
-        unchanged = {bug.bug_id: _why_unchanged(bug, action) for bug in bugs if bug.pk not in keys}
-        lines = [unchanged.get(bug.bug_id) or _state(bug) for bug in bugs]
-        self.answer({"changed": [bug.bug_id for bug in bugs if bug.pk in keys], "unchanged": unchanged}, lines)
+            if bug.pk in keys:
+                line = _state(bug)
+                result["changed"].append(bug.bug_id)
+            else:
+                line = _why_unchanged(bug, action)
+                result["unchanged"][bug.bug_id] = line
+            lines.append(line)
+        self.answer(result, lines)
+
+    def _note(self, bugs: list[KnownBug], options: dict[str, Any]) -> None:
+        rows = KnownBug.objects.filter(pk__in=[bug.pk for bug in bugs])
+        try:
+            rows.add_note(options["text"], by=_who(), to_issue=options["to_issue"])
+        except ValueError as error:
+            raise base.wrong_usage(f"{error}.") from error
+        names = [bug.bug_id for bug in bugs]
+        sentence = f"Note added to {', '.join(names)}."
+        if options["to_issue"]:
+            sentence = f"{sentence} It will be a comment on the issue within a minute."
+        self.answer({"noted": names}, [sentence])
 
     def _file(self, bugs: list[KnownBug]) -> None:
-        here = conf.get_settings().environment
-        foreign = [f"{bug.bug_id} is of environment {bug.environment!r}" for bug in bugs if bug.environment != here]
-        if foreign:
-            raise CommandError(f"{', '.join(foreign)}: only a process of that one files it, this is {here!r}.")
+        _require_own_environment(bugs)
+        filings: list[Filing] = []
         for bug in bugs:
-            filing.request(bug, is_retry=True)
-            BugCreationService().file(bug.pk)
-        rows = [row for bug in bugs for row in bug.filings.order_by("tracker")]
-        result = [{"bug_id": row.bug.bug_id, **_filing(row)} for row in rows]
-        self.answer(result, self._table([[*row.values()] for row in result]))
-        if any(row.attempts and row.state in {Filing.State.FAILED, Filing.State.PENDING} for row in rows):
-            raise CommandError("Not all could be filed.")
+            outbox.request(bug, is_retry=True)
+            outbox.file_bug(bug.pk)
+            filings.extend(bug.filings.order_by("tracker"))
+        result = [{"bug_id": row.bug.bug_id, **filing_facts(row)} for row in filings]
+        self.answer(result, self._table([list(row.values()) for row in result]))
+        unfinished = {Filing.State.FAILED, Filing.State.PENDING}
+        # One that waits without an attempt belongs to another process, or has time.
+        failed = [row for row in filings if row.attempts and row.state in unfinished]
+        if failed:
+            count = base.counted(len(failed), "filing")
+            raise CommandError(f"{count} of {len(filings)} failed.")
 
     def _table(self, rows: list[list[str]]) -> Iterator[str]:
-        """Yield *rows* in columns; the last one is cut where a terminal ends."""
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        end = shutil.get_terminal_size().columns if self.stdout.isatty() else None
-        for row in rows:
-            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            yield line if end is None or len(line) <= end else f"{line[: end - 1]}…"
+        """Yield *rows* in columns; only a terminal needs them cut."""
+        width = None
+        if self.stdout.isatty():
+            width = shutil.get_terminal_size().columns
+        return table(rows, width=width)
 
 
-def find(names: Iterable[str], *, with_deleted: bool = False) -> list[KnownBug]:
-    """
-    Return the bugs that *names* name, each once.
-
-    Raises:
-        CommandError: One is not there, or deleted.
-    """
-    found: dict[int, KnownBug] = {}
-    problems = []
-    for name in names:
-        match = _BUG_ID.fullmatch(name.strip())
-        wanted = format_bug_id(int(match[2]), match[1] or conf.get_settings().BUG_PREFIX).upper() if match else name
-        bug = KnownBug.all_objects.filter(bug_id__iexact=wanted).first()
-        if bug is None:
-            known = KnownBug.objects.order_by("-pk").values_list("bug_id", flat=True)[:NEAR_AMONG]
-            near = ", ".join(difflib.get_close_matches(wanted.upper(), known, n=3))
-            hint = f"near it are {near}" if near else "'error_tracking_bugs list --all' lists them"
-            problems.append(f"There is no bug {wanted}: {hint}.")
-        elif bug.is_deleted and not with_deleted:
-            problems.append(f"{bug.bug_id} is deleted: restore it in the admin first.")
-        else:
-            found[bug.pk] = bug
-    if problems:
-        raise CommandError("\n".join(problems))
-    return list(found.values())
+def _cells(bug: KnownBug) -> list[str]:
+    return [cell(getattr(bug, name)) for name in COLUMNS.values()]
 
 
-def _state(bug: KnownBug) -> str:
-    into = f" and part of {bug.merged_into.bug_id}" if bug.merged_into else ""
-    return f"{bug.bug_id} is {bug.get_status_display()}{into} now."
+def _add_list_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--status", choices=KnownBug.Status.values, help="only these")
+    parser.add_argument(
+        "--severity", choices=KnownBug.Severity.values, help="only these"
+    )
+    parser.add_argument("--environment", help="only those of this environment")
+    parser.add_argument("--all", action="store_true", help="resolved ones too")
+    parser.add_argument("--deleted", action="store_true", help="deleted ones instead")
+    parser.add_argument(
+        "--limit",
+        type=base.number,
+        default=DEFAULT_LIMIT,
+        metavar="N",
+        help=f"at most N ({DEFAULT_LIMIT})",
+    )
 
 
-def _why_unchanged(bug: KnownBug, action: str) -> str:
-    if bug.merged_into:
-        return f"{bug.bug_id} was merged into {bug.merged_into.bug_id} already."
-    if bug.status == ACTIONS[action][1]:
-        return f"{bug.bug_id} is {bug.get_status_display()} already."
-    return f"{bug.bug_id} is {bug.get_status_display()}: there is nothing to {action}."
-
-
-def _facts(bug: KnownBug) -> dict[str, Any]:
-    merged_into = bug.merged_into.bug_id if bug.merged_into else ""
-    return {**{name: getattr(bug, name) for name in FACTS}, "merged_into": merged_into}
-
-
-def _details(bug: KnownBug) -> dict[str, Any]:
-    names = ("last_seen", "times_seen", "title", "culprit", "last_release")
-    return {
-        **_facts(bug),
-        "description": bug.description,
-        "groups": list(bug.groups.order_by("-last_seen").values(*names)),
-        "filings": [_filing(row) for row in bug.filings.order_by("tracker")],
-        "history": list(bug.activities.values("created", "verb", "by", "text")),
-    }
-
-
-def _filing(row: Filing) -> dict[str, str]:
-    """Return where the bug is, or why not."""
-    text = row.reason or row.url or row.reference
-    if row.state in {Filing.State.PENDING, Filing.State.PAUSED} and row.bug.status in {"muted", "resolved"}:
-        text = text or f"the bug is {row.bug.get_status_display()}"
-    return {"tracker": row.tracker, "state": str(row.get_state_display()), "where": text}
-
-
-def _word(value: object) -> str:
-    """Return *value* for a line of a terminal, which shows no control characters of anybody's."""
-    if isinstance(value, dt.datetime):
-        return f"{timezone.localtime(value) if timezone.is_aware(value) else value:%Y-%m-%d %H:%M}"
-    return clean_line("" if value is None else str(value), 300)
+def _add_mute_options(parser: argparse.ArgumentParser) -> None:
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument(
+        "--until", type=date, metavar="DATE", help="2030-01-31, or with T12:00"
+    )
+    end.add_argument(
+        "--events", type=base.number, metavar="N", help="until N more occurrences"
+    )
 
 
 def date(text: str) -> dt.datetime:
-    """Return *text* as a moment to come; argparse puts this function's name into what it says."""
-    moment = moment_from(dt.datetime.fromisoformat(text).timestamp())
+    """Parse a future date; argparse shows this function's name in its messages."""
+    try:
+        moment = moment_from(dt.datetime.fromisoformat(text).timestamp())
+    except OverflowError as error:
+        raise argparse.ArgumentTypeError(f"{text} is too far away") from error
     if moment <= timezone.now():
-        raise argparse.ArgumentTypeError(f"{text} is over")
+        raise argparse.ArgumentTypeError(f"{text} is in the past")
     return moment
 
 
+def release(text: str) -> str:
+    """Parse the name of a release; argparse shows this function's name."""
+    if len(text) > RELEASE_LENGTH:
+        message = f"a release has at most {RELEASE_LENGTH} characters"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def _apply(
+    action: str, bugs: list[KnownBug], options: dict[str, Any]
+) -> Iterable[KnownBug]:
+    """
+    Change *bugs*, and return those that have changed.
+
+    Raises:
+        CommandError: They cannot be merged into the bug that was named.
+    """
+    rows = KnownBug.objects.filter(pk__in=[bug.pk for bug in bugs])
+    changed: Iterable[KnownBug]
+    if action == "start":
+        changed = rows.start(by=_who())
+    elif action == "reopen":
+        changed = rows.reopen(by=_who())
+    elif action == "unmute":
+        changed = rows.unmute(by=_who())
+    elif action == "resolve":
+        changed = rows.resolve(by=_who(), **_given(options, "release"))
+    elif action == "mute":
+        changed = rows.mute(by=_who(), **_given(options, "until", "events"))
+    else:
+        [survivor] = find_bugs([options["into"]])
+        if survivor in bugs:
+            raise base.wrong_usage(f"{survivor.bug_id} cannot be merged into itself.")
+        try:
+            changed = rows.merge_into(survivor, by=_who())
+        except ValueError as error:
+            raise base.wrong_usage(f"{error}.") from error
+    return changed
+
+
+def _given(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options[name] for name in names if options[name] is not None}
+
+
 def _who() -> str:
+    """Return who runs this command, for the history."""
     try:
         name = getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container's user may have a number only
+    except (KeyError, OSError, ImportError):
+        # The user of a container may have a number only.
         name = str(user())
-    return f"command line: {name}"[:150]
+    return f"command line: {name}"[:BY_CHARS]
+
+
+def _require_own_environment(bugs: list[KnownBug]) -> None:
+    """
+    Check that this process may file *bugs*.
+
+    Raises:
+        CommandError: One is of another environment.
+    """
+    current = conf.get_settings().environment
+    foreign = [bug for bug in bugs if bug.environment != current]
+    if foreign:
+        names = [
+            f"{bug.bug_id} is of environment {bug.environment!r}" for bug in foreign
+        ]
+        raise base.wrong_usage(
+            f"{', '.join(names)}: only a process of that environment files it, and "
+            f"this is {current!r}."
+        )
+
+
+def _why_none(*, is_filtered: bool) -> str:
+    """Return that there are no bugs, and why no new ones appear here."""
+    settings = conf.get_settings()
+    if is_filtered:
+        return "No bugs match."
+    if settings.creates_bugs:
+        return "No bugs."
+    why = "AUTO_CREATE_BUGS is False"
+    if settings.AUTO_CREATE_BUGS == "auto":
+        why = "DEBUG is on"
+    return (
+        f"No bugs: errors do not become bugs here, because {why}. "
+        'Set ERROR_TRACKING["AUTO_CREATE_BUGS"] to True where they should.'
+    )
+
+
+def _state(bug: KnownBug) -> str:
+    """Return what has become of a bug that was changed."""
+    status = f"{bug.get_status_display()}{_end_of_muting(bug)}"
+    if bug.merged_into:
+        return f"{bug.bug_id} is now {status} and part of {bug.merged_into.bug_id}."
+    return f"{bug.bug_id} is now {status}."
+
+
+def _why_unchanged(bug: KnownBug, action: str) -> str:
+    """Return why *action* has not changed this bug."""
+    if bug.merged_into:
+        return f"{bug.bug_id} was already merged into {bug.merged_into.bug_id}."
+    status = bug.get_status_display()
+    if bug.status != ACTIONS[action].status:
+        return f"{bug.bug_id} is {status}: there is nothing to {action}."
+    end = _end_of_muting(bug)
+    if end:
+        return (
+            f"{bug.bug_id} is already {status}{end}; unmute it first to mute it for "
+            "ever."
+        )
+    return f"{bug.bug_id} is already {status}."
+
+
+def _end_of_muting(bug: KnownBug) -> str:
+    """Return when muting ends, with a leading space; ``""`` where it does not."""
+    if bug.status != KnownBug.Status.MUTED:
+        return ""
+    if bug.muted_until:
+        return f" until {moment_text(bug.muted_until)}"
+    if bug.muted_until_count:
+        more = max(0, bug.muted_until_count - bug.occurrence_count)
+        return f" for {base.counted(more, 'more occurrence')}"
+    return ""

@@ -1,52 +1,49 @@
-"""``error_tracking_sync``: do one round of everything that is not an event, now and in this process."""
+"""``error_tracking_sync``: do everything that can be done now, in this process."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import logging
 from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.utils import timezone
 
-from error_tracking import conf, following, sweep
-from error_tracking.exceptions import TrackerError
+from error_tracking import conf
+from error_tracking.bugs.sweep import Round
+from error_tracking.filing.outbox import Result
 from error_tracking.management import base
-from error_tracking.models import Activity, Filing
+from error_tracking.models import Filing
+from error_tracking.sync import sync
 
 
 class Command(base.Command):
-    """The command."""
+    """Runs :func:`error_tracking.sync.sync` and shows its result."""
 
     help = (
-        "Makes bugs of what waits, files them, brings filed ones up to date and reads back what people did to the "
-        "issues. The site does so by itself; run it from cron where no process of it runs, or to see what waits. "
-        "Safe beside a running site. Exit status 1 when something failed in this round."
+        "Stores what killed processes left, creates and files bugs, updates filed ones "
+        "and reads back what people did to the issues. The site does this "
+        "automatically; run it from cron where no process of the site runs, or to see "
+        "what waits. Safe beside a running site. Exit status 1 when something failed "
+        "in this round."
     )
 
-    def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401  Django's signature
-        """Do the round, and say what was done in this time, also by others."""
-        started, followed, unread = timezone.now(), 0, []
-        last = Activity.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-        with self._logged():
-            has_more = sweep.run(is_waiting=True)
-            try:
-                followed = following.follow()
-            except TrackerError as error:
-                unread.append(f"the issues could not be read: {error}")
-        result = {**_result(started, last), "followed": followed, "has_more": has_more}
-        result["failed"] += unread
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Do one round, and show what it did and what waits."""
+        with self._shown_log():
+            done = sync()
+        result = _result_of(done)
         self.answer(result, _lines(result))
-        if result["failed"]:
-            raise CommandError(f"{len(result['failed'])} failed in this round.")
+        if done.failures:
+            steps = base.counted(len(done.failures), "step")
+            raise CommandError(f"{steps} of this round failed.")
 
     @contextlib.contextmanager
-    def _logged(self) -> Iterator[None]:
-        """Show what is logged meanwhile, a line per bug that is made or filed."""
+    def _shown_log(self) -> Iterator[None]:
+        """Show our log on a terminal meanwhile: one line per bug that is filed."""
         logger = logging.getLogger("error_tracking")
-        handler, level = logging.StreamHandler(self.stderr), logger.level
+        handler = logging.StreamHandler(self.stderr)
+        level = logger.level
         if self.shows_progress:
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
@@ -57,38 +54,50 @@ class Command(base.Command):
             logger.setLevel(level)
 
 
+def _result_of(done: Round) -> dict[str, Any]:
+    """Return what was done and what waits, as plain data."""
+    filed = done.with_result(Result.FILED)
+    updated = done.with_result(Result.UPDATED)
+    unfinished = _unfinished()
+    state = Filing.State
+    return {
+        "adopted": done.adopted,
+        "new": list(done.new),
+        "filed": [outcome.line for outcome in filed],
+        "updated": [f"{outcome.bug_id} {outcome.tracker}" for outcome in updated],
+        "waiting": unfinished[state.PENDING] + unfinished[state.CLAIMED],
+        "paused": unfinished[state.PAUSED],
+        "given up": unfinished[state.FAILED],
+        "failed": done.failures,
+        "followed": done.followed,
+        "has_more": done.has_more,
+    }
+
+
+def _unfinished() -> dict[str, list[str]]:
+    """Return what is not filed, by state: how many with which tracker, and why."""
+    lines: dict[str, list[str]] = {state: [] for state in Filing.State}
+    rows = Filing.objects.wanted(conf.get_settings().environment)
+    for state, tracker, reason, count in rows.unfinished():
+        line = f"{count} {tracker}"
+        if reason:
+            line = f"{line}: {reason}"
+        lines[state].append(line)
+    return lines
+
+
 def _lines(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the *result* for a person."""
     for name, value in result.items():
-        if isinstance(value, list) and value:
-            yield "\n  ".join([f"{name.capitalize()}: {len(value)}", *value])
-        elif value and name != "has_more":
+        if name == "has_more" or not value:
+            continue
+        if isinstance(value, list):
+            yield f"{name.capitalize()}: {len(value)}"
+            for line in value:
+                yield f"  {line}"
+        else:
             yield f"{name.capitalize()}: {value}"
     if not any(result.values()):
         yield "Nothing to do."
     if result["has_more"]:
         yield "Some errors are held for a few seconds: run it again then."
-
-
-def _result(started: dt.datetime, last: int) -> dict[str, Any]:
-    """Return what has happened since, and what waits."""
-    environment, state = conf.get_settings().environment, Filing.State
-    verb = Activity.Verb
-    activities = Activity.objects.filter(pk__gt=last, bug__environment=environment).order_by("pk")
-    done = list(activities.values_list("verb", "bug__bug_id", "text"))
-    rows = Filing.objects.filter(bug__environment=environment)
-    touched = rows.filter(modified__gte=started).order_by("bug__number", "tracker")
-    refused = touched.filter(state=state.FAILED) | touched.filter(state=state.PENDING, attempts__gt=0)
-    updated = touched.filter(state__in=(state.FILED, state.LOCAL), filed_at__lt=started)
-    names = ("bug__bug_id", "tracker", "reason")
-    unfinished: dict[str, list[str]] = {name: [] for name in state}
-    for name, tracker, reason, count in Filing.objects.wanted(environment).unfinished():
-        unfinished[name].append(f"{count} {tracker}" + (f": {reason}" if reason else ""))
-    return {
-        "new": [bug_id for what, bug_id, _ in done if what == verb.CREATED],
-        "filed": [f"{bug_id} {text}" for what, bug_id, text in done if what == verb.FILED],
-        "updated": [f"{bug_id} {tracker}" for bug_id, tracker, _ in updated.values_list(*names)],
-        "waiting": unfinished[state.PENDING] + unfinished[state.CLAIMED],
-        "paused": unfinished[state.PAUSED],
-        "given up": unfinished[state.FAILED],
-        "failed": [f"{bug_id} {tracker}: {reason}" for bug_id, tracker, reason in refused.values_list(*names)],
-    }

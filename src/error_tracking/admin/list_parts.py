@@ -1,0 +1,130 @@
+"""What the lists of bugs, error logs and groups have in common: views, filters, small charts."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import Count, Q, Sum
+from django.utils.translation import gettext as _
+
+from error_tracking.models import ErrorGroup, GroupClient, HourlyCount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+DAYS_SHOWN = 14
+#: How high the small chart is, in its own units.
+CHART_HEIGHT = 30
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class View:
+    """A part of a list that people look at: its name in the address, and its words."""
+
+    name: str
+    label: str
+    condition: Q
+    count: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bar:
+    """One day of the small chart."""
+
+    height: int
+
+    @property
+    def top(self) -> int:
+        """Return where the bar begins."""
+        return CHART_HEIGHT - self.height
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Select:
+    """One filter in the row above a list: its name in the address and its choices."""
+
+    name: str
+    label: str
+    options: tuple[tuple[str, str, bool], ...]
+
+    @classmethod
+    def of(
+        cls, name: str, label: Any, choices: Iterable[tuple[Any, Any]], chosen: str
+    ) -> Select:
+        """Return the filter with the value *chosen*."""
+        options = []
+        for value, text in choices:
+            options.append((str(value), str(text), str(value) == chosen))
+        return cls(name, str(label), tuple(options))
+
+
+def counted(views: Sequence[View], rows: Any) -> list[View]:
+    """Return *views* with how many of *rows* each has, in one query."""
+    counts = rows.order_by().aggregate(
+        **{view.name: Count("pk", filter=view.condition) for view in views}
+    )
+    return [dataclasses.replace(view, count=counts[view.name]) for view in views]
+
+
+def message_of_group(group: ErrorGroup, *, shows_messages: bool) -> str:
+    """Return the message of *group*, without values where they may not be seen."""
+    if shows_messages:
+        return group.message or group.message_pattern
+    return group.message_pattern
+
+
+def names_of_people(keys: Iterable[Any]) -> dict[Any, str]:
+    """Return the names of the users with the primary keys *keys*, who may be gone."""
+    users: Any = get_user_model()._default_manager
+    return {pk: str(user) for pk, user in users.in_bulk(list(keys)).items()}
+
+
+def counts_by(
+    column: str, keys: Sequence[int], now: dt.datetime
+) -> dict[int, tuple[int, ...]]:
+    """
+    Return how often something happened in each of the last 14 times 24 hours.
+
+    Args:
+        column: What to count by: ``group`` or ``group__bug``.
+        keys: The primary keys of those.
+        now: The end of the last 24 hours.
+
+    """
+    sums = {}
+    for number in range(DAYS_SHOWN):
+        end = now - dt.timedelta(days=DAYS_SHOWN - 1 - number)
+        within = Q(hour__gt=end - dt.timedelta(days=1), hour__lte=end)
+        sums[f"day_{number}"] = Sum("count", filter=within)
+    since = now - dt.timedelta(days=DAYS_SHOWN)
+    rows = HourlyCount.objects.filter(**{f"{column}__in": keys}, hour__gt=since)
+    found = rows.order_by().values_list(column).annotate(**sums)
+    return {key: tuple(count or 0 for count in daily) for key, *daily in found}
+
+
+def people_by(column: str, keys: Sequence[int], now: dt.datetime) -> dict[int, int]:
+    """Return how many users or addresses met it in 14 days, by *column*."""
+    since = (now - dt.timedelta(days=DAYS_SHOWN)).date()
+    clients = GroupClient.objects.filter(**{f"{column}__in": keys}, day__gte=since)
+    found = clients.order_by().values_list(column)
+    return dict(found.annotate(people=Count("hash", distinct=True)))
+
+
+def bars_of(daily: Sequence[int]) -> tuple[Bar, ...]:
+    """Return the bars of the small chart; the highest count fills it."""
+    highest = max(daily) or 1
+    bars = []
+    for count in daily:
+        # One occurrence beside thousands is still seen.
+        height = max(round(count * CHART_HEIGHT / highest), 2) if count else 0
+        bars.append(Bar(height))
+    return tuple(bars)
+
+
+def chart_label(daily: Sequence[int]) -> str:
+    """Return the chart in words, for those who do not see it."""
+    numbers = ", ".join(str(count) for count in daily)
+    return _("Occurrences in the last 14 days: %(numbers)s") % {"numbers": numbers}

@@ -1,0 +1,147 @@
+"""
+The functions for the host's own code.
+
+An exception that it has handled, a message, what belongs to an error.
+
+None of them raises. Their words for the unit of work are in ``context``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+from error_tracking.events.object_text import safe_text
+
+from . import context
+from .context import add_breadcrumb, set_tag, set_user
+from .service import ErrorCaptureService
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from django.http import HttpRequest
+
+__all__ = [
+    "add_breadcrumb",
+    "capture_exception",
+    "capture_message",
+    "error_reference",
+    "set_tag",
+    "set_user",
+]
+
+PARTS = 20
+PART_CHARS = 200
+
+logger = logging.getLogger("error_tracking")
+
+
+def capture_exception(
+    exc: BaseException | None = None,
+    *,
+    request: HttpRequest | None = None,
+    level: str = "error",
+    tags: Mapping[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
+    fingerprint: str | Sequence[str] | None = None,
+) -> str:
+    """
+    Capture an exception that your own code has handled.
+
+    Args:
+        exc: The exception; by default the one being handled.
+
+        request: The request it happened in; by default the one at hand, if there is
+            one.
+
+        level: ``"debug"``, ``"info"``, ``"warning"``, ``"error"`` or ``"fatal"``.
+
+        tags: Short values to find the error by, besides those of ``set_tag``.
+
+        extra: Values that help to fix it; stored without secrets.
+
+        fingerprint: What makes errors equal, instead of where they happened;
+            ``"{{ default }}"`` among the parts stands for that.
+
+    Returns:
+        The reference of the event, ``""`` when nothing was captured. Never raises.
+
+    """
+    exception = exc if exc is not None else sys.exception()
+    if exception is None:
+        logger.warning(
+            "capture_exception() was called where no exception is being handled"
+        )
+        return ""
+    event = ErrorCaptureService().capture_exception(
+        request or context.current_request(),
+        exception,
+        handled=True,
+        mechanism="api",
+        level=level,
+        fingerprint=_parts(fingerprint),
+        more=lambda: {"tags": tags, "extra": extra},
+    )
+    return event.reference if event is not None else ""
+
+
+def capture_message(
+    message: str,
+    *,
+    level: str = "info",
+    request: HttpRequest | None = None,
+    tags: Mapping[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
+    fingerprint: str | Sequence[str] | None = None,
+) -> str:
+    """
+    Capture *message*, as :func:`capture_exception` does.
+
+    Of level ``"error"`` and above it becomes a bug.
+    """
+    event = ErrorCaptureService().capture_message(
+        message,
+        level=level,
+        request=request or context.current_request(),
+        fingerprint=_parts(fingerprint),
+        more=lambda: {"tags": tags, "extra": extra},
+    )
+    return event.reference if event is not None else ""
+
+
+def error_reference(request: HttpRequest | None = None) -> str:
+    """
+    Return the reference of the error that a request failed with.
+
+    For a project's own 500 template and handlers: visitors can quote it, and the search
+    box of the admin and ``error_tracking_bugs show`` find it. The error is captured
+    now, and once. The response has the same reference in its header
+    ``X-Error-Reference``.
+
+    Args:
+        request: The request that failed, by default the current one.
+
+    Returns:
+        The reference, ``""`` when no exception was unhandled or nothing was captured.
+        Never raises.
+
+    """
+    if request is None:
+        request = context.current_request()
+    if request is None:
+        return ""
+    state = getattr(request, "__dict__", {}).get(context.STATE)
+    exception = getattr(state, "exception", None)
+    if exception is None or not getattr(state, "unhandled", False):
+        return ""
+    event = ErrorCaptureService().capture_exception(request, exception)
+    return event.reference if event is not None else ""
+
+
+def _parts(fingerprint: Any) -> tuple[str, ...]:
+    if fingerprint is None:
+        return ()
+    parts = fingerprint if isinstance(fingerprint, (list, tuple)) else (fingerprint,)
+    return tuple(safe_text(part, PART_CHARS) for part in parts[:PARTS])

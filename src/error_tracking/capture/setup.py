@@ -1,0 +1,103 @@
+"""
+Who asked, and with what: the kind of user, credentials by name, the session's shape.
+
+For the set-up of generated tests. Nothing lazy is read, and no value is kept.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from django.utils.functional import LazyObject, empty
+
+from error_tracking import conf
+from error_tracking.events.plain_data import tree_reader
+from error_tracking.report.placeholders import shape_of
+from error_tracking.scrubbing.descriptions import full_name, instance_dict
+
+from .request_context import guarded
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from error_tracking.events.size_budget import Share
+
+HEADERS = 60
+HEADER_CHARS = 40
+CREDENTIALS = 3
+SESSION_KEYS = 10
+ANONYMOUS = "django.contrib.auth.models.AnonymousUser"
+# Their values are no credentials of a client that a test could supply.
+_OTHER_SECRETS = frozenset({"HTTP_COOKIE", "HTTP_X_CSRFTOKEN", "HTTP_X_CSRF_TOKEN"})
+
+
+def setup_for(
+    request: HttpRequest | None, rows: list[dict[str, Any]], share: Share
+) -> dict[str, Any]:
+    """Return what a test of this failure needs, as plain data; what is empty is left out."""
+    found: dict[str, Any] = {"rows": rows}
+    if request is not None:
+        found["user"] = guarded(_user_kind, request, default="")
+        found["credentials"] = guarded(_credential_names, request, default=[])
+        found["session"] = guarded(_session_shape, request, share, default={})
+    return {name: value for name, value in found.items() if value}
+
+
+def user_of(request: HttpRequest) -> Any:
+    """Return the user of *request* if somebody has asked for it already, else None."""
+    user = request.__dict__.get("user")
+    if isinstance(user, LazyObject):
+        user = user.__dict__.get("_wrapped", empty)
+    if user is None or user is empty:
+        return request.__dict__.get("_cached_user")
+    return user
+
+
+def _user_kind(request: HttpRequest) -> str:
+    user = user_of(request)
+    if user is None:
+        return ""
+    if full_name(type(user)) == ANONYMOUS:
+        return "anonymous"
+    own = instance_dict(user)
+    if own.get("is_superuser") is True:
+        return "superuser"
+    if own.get("is_staff") is True:
+        return "staff"
+    return "plain"
+
+
+def _credential_names(request: HttpRequest) -> list[str]:
+    """Return the names of headers whose values are secrets."""
+    is_secret = conf.get_scrubber().is_secret_key
+    found: list[str] = []
+    for key in islice(request.META, HEADERS * 2):
+        if not key.startswith("HTTP_") or key in _OTHER_SECRETS:
+            continue
+        name = key[5:].replace("_", "-").title()
+        if len(name) > HEADER_CHARS or not is_secret(name):
+            continue
+        found.append(name)
+        if len(found) == CREDENTIALS:
+            break
+    return found
+
+
+def _session_shape(request: HttpRequest, share: Share) -> dict[str, Any]:
+    """Return the kinds of what the session has, if it was loaded."""
+    session = request.__dict__.get("session")
+    loaded = instance_dict(session).get("_session_cache")
+    if type(loaded) is not dict:
+        return {}
+    scrubber = conf.get_scrubber()
+    values: dict[str, Any] = {}
+    for key in islice(loaded, SESSION_KEYS):
+        is_name = type(key) is str and not key.startswith("_")
+        if is_name and not scrubber.is_secret_key(key):
+            values[key] = loaded[key]
+    if not values:
+        return {}
+    plain = tree_reader(share, scrubber).read_mapping(values)
+    shape = shape_of(plain, lambda _name: True)
+    return dict(shape) if isinstance(shape, dict) else {}

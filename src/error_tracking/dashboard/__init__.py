@@ -1,0 +1,1 @@
+"""The dashboard: its queries, its charts, and the page outside of the admin."""

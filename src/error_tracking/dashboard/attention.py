@@ -1,0 +1,135 @@
+"""
+What needs somebody: bugs that came back, are new or far more frequent than usual.
+
+Each with its reasons in words. Bugs that somebody works on need nobody, unless they are
+far more frequent than usual.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from django.db.models import Q
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from error_tracking import conf
+from error_tracking.models import HourlyCount, KnownBug
+
+#: Rows that fit on the first screen.
+SHOWN = 8
+# More are not weighed against each other: people work on the first ones.
+WEIGHED = 100
+NEW_FOR = dt.timedelta(hours=24)
+REGRESSED_FOR = dt.timedelta(days=7)
+# A reason outweighs a severity of the next lower reason, but not two of them.
+WEIGHTS = {"spiking": 100, "regressed": 60, "new": 40, "critical": 30}
+SEVERITIES = {"critical": 50, "high": 20, "medium": 5, "low": 0}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Spike:
+    """How often a bug happened in this hour, and how often it usually does."""
+
+    count: int
+    usual: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Need:
+    """A bug that needs somebody, and the kinds of its reasons (keys of ``WEIGHTS``)."""
+
+    bug: KnownBug
+    kinds: tuple[str, ...]
+    spike: Spike | None
+
+    @property
+    def weight(self) -> int:
+        """How urgent it is, compared with others."""
+        weights = [WEIGHTS[kind] for kind in self.kinds]
+        return sum(weights) + SEVERITIES.get(self.bug.severity, 0)
+
+
+def needs(environment: str, now: dt.datetime) -> list[Need]:
+    """Return the bugs of *environment* that need somebody, the most urgent first."""
+    spikes = _spikes(environment)
+    release = conf.get_settings().release
+    nobody = Q(assignee=None)
+    is_new = Q(created__gte=now - NEW_FOR)
+    if release:
+        is_new |= Q(first_release=release)
+    is_critical = Q(severity=KnownBug.Severity.CRITICAL)
+    regressed = Q(regressed_at__gte=now - REGRESSED_FOR)
+    waits = Q(status=KnownBug.Status.OPEN) & (
+        regressed | (nobody & (is_new | is_critical))
+    )
+    bugs = KnownBug.objects.filter(environment=environment).open_or_in_progress()
+    chosen = bugs.filter(waits | Q(pk__in=list(spikes)))
+    found = []
+    for bug in chosen.order_by("-last_occurrence", "-pk")[:WEIGHED]:
+        spike = spikes.get(bug.pk)
+        found.append(Need(bug, _kinds(bug, spike, now), spike))
+    # Sorting is stable: of two that weigh the same, the latest comes first.
+    return sorted(found, key=lambda need: -need.weight)
+
+
+def _spikes(environment: str) -> dict[int, Spike]:
+    spikes: dict[int, Spike] = {}
+    for group, count, usual in HourlyCount.objects.spiking(environment):
+        if group.bug_id is None:
+            continue
+        known = spikes.get(group.bug_id)
+        if known is None or count > known.count:
+            spikes[group.bug_id] = Spike(count, usual)
+    return spikes
+
+
+def _kinds(bug: KnownBug, spike: Spike | None, now: dt.datetime) -> tuple[str, ...]:
+    kinds = []
+    if spike is not None:
+        kinds.append("spiking")
+    is_open = bug.status == KnownBug.Status.OPEN
+    regressed_at = bug.regressed_at
+    is_regressed = regressed_at is not None and regressed_at >= now - REGRESSED_FOR
+    if is_open and is_regressed:
+        kinds.append("regressed")
+    release = conf.get_settings().release
+    is_of_release = bool(release) and bug.first_release == release
+    is_new = bug.created >= now - NEW_FOR or is_of_release
+    waits = is_open and bug.assignee_id is None
+    if waits and is_new and not is_regressed:
+        kinds.append("new")
+    if waits and bug.severity == KnownBug.Severity.CRITICAL:
+        kinds.append("critical")
+    return tuple(kinds)
+
+
+def reasons_of(need: Need, people: int, now: dt.datetime) -> list[str]:
+    """Return why *need* is one, in words; the most urgent reason first."""
+    bug = need.bug
+    texts = []
+    if need.spike is not None:
+        usual = max(1, round(need.spike.usual))
+        values = {"count": f"{need.spike.count:,}", "usual": f"{usual:,}"}
+        texts.append(_("%(count)s times in this hour, usually %(usual)s") % values)
+    if "regressed" in need.kinds and bug.regressed_at is not None:
+        span = timesince(bug.regressed_at, now, depth=1)
+        texts.append(_("Regressed %(time)s ago") % {"time": span})
+    if "new" in need.kinds:
+        texts.append(_new_text(bug, now))
+    if "critical" in need.kinds:
+        span = timesince(bug.created, now, depth=1)
+        texts.append(_("Critical, unassigned for %(time)s") % {"time": span})
+    if people > 1:
+        met = ngettext("%(count)s person", "%(count)s people", people)
+        texts.append(met % {"count": f"{people:,}"})
+    return texts
+
+
+def _new_text(bug: KnownBug, now: dt.datetime) -> str:
+    release = conf.get_settings().release
+    if release and bug.first_release == release:
+        return _("New in %(release)s, which runs now") % {"release": release}
+    return _("New %(time)s ago") % {"time": timesince(bug.created, now, depth=1)}

@@ -1,0 +1,144 @@
+"""
+Which groups and bugs were seen most in a period, without adding up everything.
+
+A group was never seen more often in the period than in all its time, which its row
+knows. So the hourly counts are added up for the most frequent groups of all time first,
+and for the others only if one of them could still be among the first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from django.db.models import Count, Q, Sum
+
+from error_tracking.models import ErrorGroup, GroupClient, HourlyCount
+
+HOUR = dt.timedelta(hours=1)
+DAY = dt.timedelta(days=1)
+# Reading one hourly count from its index takes under a microsecond: about 20 ms.
+ROWS_READ_FIRST = 40_000
+# A flood of invented addresses may have made more groups than anybody looks at.
+MOST_GROUPS = 5_000
+# The people of a longer time are many rows, and say little about today.
+PEOPLE_DAYS = 7
+DAYS_OF_SPARK = 14
+# An incident may have hundreds of groups; its first ones have its shape.
+SPARK_GROUPS = 200
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SeenGroup:
+    """A group that was seen in the period; ``most`` is its count of all time."""
+
+    pk: int
+    bug_id: int | None
+    route: str
+    most: int
+
+
+def groups_seen(environment: str, since: dt.datetime) -> list[SeenGroup]:
+    """Return the groups that were seen *since* then, the most frequent ones first."""
+    groups = ErrorGroup.objects.filter(environment=environment, last_seen__gte=since)
+    rows = groups.order_by("-times_seen", "pk").values_list(
+        "pk", "bug_id", "route", "times_seen"
+    )
+    return [SeenGroup(*row) for row in rows[:MOST_GROUPS]]
+
+
+def most_frequent_bugs(
+    groups: Sequence[SeenGroup], since: dt.datetime, now: dt.datetime, *, number: int
+) -> tuple[dict[int, int], dict[int, int]]:
+    """
+    Return how often the most frequent bugs were seen, and the groups that were counted.
+
+    Args:
+        groups: What :func:`groups_seen` found.
+        since: When the period begins.
+        now: When it ends.
+        number: How many bugs are wanted.
+
+    Returns:
+        The counts of bugs, the highest first, by primary key; and the counts of groups.
+
+    """
+    most: Counter[int] = Counter()
+    for group in groups:
+        if group.bug_id is not None:
+            most[group.bug_id] += group.most
+    ranked = [pk for pk, _most in most.most_common()]
+    hours = max(1, (now - since) // HOUR)
+    first = set(ranked[: max(2 * number, ROWS_READ_FIRST // hours)])
+    counts = _counts_of([group for group in groups if group.bug_id in first], since)
+    bugs = _by_bug(groups, counts)
+    rest = [pk for pk in ranked if pk not in first]
+    least = 0
+    if len(bugs) >= number:
+        least = bugs.most_common(number)[-1][1]
+    if rest and most[rest[0]] > least:
+        wanted = set(rest)
+        others = [group for group in groups if group.bug_id in wanted]
+        counts |= _counts_of(others, since)
+        bugs = _by_bug(groups, counts)
+    return dict(bugs.most_common(number)), counts
+
+
+def _counts_of(groups: Sequence[SeenGroup], since: dt.datetime) -> dict[int, int]:
+    keys = [group.pk for group in groups]
+    rows = HourlyCount.objects.filter(group__in=keys, hour__gte=since)
+    return dict(rows.order_by().values_list("group").annotate(seen=Sum("count")))
+
+
+def _by_bug(groups: Iterable[SeenGroup], counts: Mapping[int, int]) -> Counter[int]:
+    bugs: Counter[int] = Counter()
+    for group in groups:
+        if group.bug_id is not None and group.pk in counts:
+            bugs[group.bug_id] += counts[group.pk]
+    return bugs
+
+
+def routes_failing(
+    groups: Iterable[SeenGroup], counts: Mapping[int, int], *, number: int
+) -> list[tuple[str, int]]:
+    """Return the routes with the most errors among the counted groups."""
+    routes: Counter[str] = Counter()
+    for group in groups:
+        if group.route and group.pk in counts:
+            routes[group.route] += counts[group.pk]
+    return routes.most_common(number)
+
+
+def people_of(bugs: Collection[int], since: dt.datetime) -> dict[int, int]:
+    """
+    Return how many people met each of *bugs*, in ``PEOPLE_DAYS`` at most.
+
+    People are users, or addresses of those who are not signed in. More than a thousand
+    a day and group are not stored.
+    """
+    met = GroupClient.objects.filter(group__bug__in=list(bugs), day__gte=since.date())
+    counted = met.order_by().values_list("group__bug")
+    return dict(counted.annotate(people=Count("hash", distinct=True)))
+
+
+def sparks_of(bugs: Collection[int], now: dt.datetime) -> dict[int, list[int]]:
+    """Return the counts of the last 14 times 24 hours of each of *bugs*, oldest first."""
+    groups = ErrorGroup.objects.filter(bug__in=list(bugs)).order_by("-times_seen", "pk")
+    bug_of = dict(groups.values_list("pk", "bug_id")[:SPARK_GROUPS])
+    rows = HourlyCount.objects.filter(
+        group__in=list(bug_of), hour__gt=now - DAYS_OF_SPARK * DAY, hour__lte=now
+    )
+    # Added up by the database: a row per group, not one per group and hour.
+    days = {}
+    for number in range(DAYS_OF_SPARK):
+        end = now - (DAYS_OF_SPARK - 1 - number) * DAY
+        is_of_day = Q(hour__gt=end - DAY, hour__lte=end)
+        days[f"day{number}"] = Sum("count", filter=is_of_day, default=0)
+    sparks = {pk: [0] * DAYS_OF_SPARK for pk in bugs}
+    for group, *counts in rows.order_by().values_list("group").annotate(**days):
+        spark = sparks[bug_of[group]]
+        for number, count in enumerate(counts):
+            spark[number] += count
+    return sparks

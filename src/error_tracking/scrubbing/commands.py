@@ -1,0 +1,147 @@
+"""
+Finds the secrets of command lines.
+
+``--password x``, and the short options of known commands.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .ends import end_of_unquoted, read_opened
+from .keys import AS_KEY, Names
+from .values import FILTERED, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# How long a command is read for its options, and how far its parameters stand from a
+# statement.
+COMMAND_CHARS = 1_000
+
+_OPTION = re.compile(
+    r"(-(?<![\w-]-)-?[A-Za-z][\w-]*+)(?:[ \t]++|\\*[\"'],\s?(?=\\*[\"']))(?!-)(?=\S)"
+)
+
+
+def options(text: str, names: Names) -> Iterator[Span]:
+    """Yield the values of options of commands: ``--password x``."""
+    for option in _OPTION.finditer(text):
+        if names.level(option[1]) >= AS_KEY:
+            start = option.end()
+            found = read_opened(text, start) if text[start] in "\"'\\" else None
+            if found is None:
+                found = start, end_of_unquoted(text, start)
+            value = text[found[0] : found[1]].strip("[]<>").lower()
+            is_usage = (
+                value.isidentifier() and value in option[1].replace("-", "_").lower()
+            )
+            if found[1] > found[0] and not is_usage:
+                yield (*found, FILTERED)
+
+
+MAY_BE_SHORT_OPTION = re.compile(r"[ '\"]-(?:[pPuUawAXb]|-user|-proxy-user|-auth)")
+
+_COMMAND = re.compile(
+    r"\b(mysql\w{0,10}|mariadb(?:-\w{1,10})?|sshpass|mongo\w{0,8}|7za?|zip|unzip|curl"
+    r"|wget|http|redis-cli|"
+    r"ldap\w{1,8}|docker|htpasswd|smbclient|svn|ftp|rabbitmqctl|ipmitool|sqlcmd|bcp"
+    r"|isql|snmp\w{1,5}|"
+    r"ansible\w{0,12}|openssl|keytool|psql|az(?= login))(?=[ '\"])"
+)
+
+_GAP = r"(?:[ ]|[\"'],\s?[\"'])"
+# A word of a command, in the quotes that were opened right before it, or in none.
+_WORD = r"(?:(?<=')[^'\n]++|(?<=\")[^\"\n]++|[^\s\"']++)"
+
+_SHORT_PASSWORD = re.compile(
+    rf"(?<=[ '\"])-[pPw](?:{_GAP}|=)?(?!-)([^\s\"']{{2,}}+|'[^'\n]*+'|\"[^\"\n]*+\")"
+)
+_AFTER_P = re.compile(rf"(?<=[ '\"])-P{_GAP}?[\"']?({_WORD})")
+
+_LOGIN_OF_USER = (
+    r"(?:(?<=')[^':\n]{1,100}:[^'\n]++|(?<=\")[^\":\n]{1,100}:[^\"\n]++|"
+    r"[^\s\"':]{1,100}:[^\s\"']++)"
+)
+_SHORT_USER = re.compile(
+    r"(?<=[ '\"])(?:-u|-U|--user|--proxy-user|-a|--auth)"
+    rf"{_GAP}?=?[\"']?({_LOGIN_OF_USER})"
+)
+_SNMP = re.compile(rf"(?<=[ '\"])-[AX]{_GAP}?[\"']?({_WORD})")
+
+# By how the command's name begins.
+_SHORT_OPTIONS = {
+    "curl": _SHORT_USER,
+    "http": _SHORT_USER,
+    "wget": _SHORT_USER,
+    "smbclient": re.compile(
+        rf"(?<=[ '\"])-U{_GAP}?[\"']?([^\s\"'%]{{1,100}}%[^\s\"']++)"
+    ),
+    "redis-cli": re.compile(rf"(?<=[ '\"])-a{_GAP}[\"']?({_WORD})"),
+    "htpasswd": re.compile(r"-\w*b\w*\s+\S+\s+\S+\s+(\S+)"),
+    "openssl": re.compile(r"pass:([^\s\"']++)"),
+    "psql": re.compile(r"(?!)"),
+    "docker": re.compile(rf"(?<=login )[^\n]{{0,200}}?(?<=[ '\"])-p{_GAP}([^\s\"']++)"),
+    "sqlcmd": _AFTER_P,
+    "unzip": _AFTER_P,
+    "zip": _AFTER_P,
+}
+_NET_USE = re.compile(
+    r"\bnet use (?:\S{1,10}+ )?\\\\\S++ (?:(\S++) /user:|/user:\S++ (?!/)(\S++))",
+    re.IGNORECASE,
+)
+
+
+def short_options(text: str) -> Iterator[Span]:
+    """
+    Yield the passwords in short options of known commands.
+
+    ``-px`` of MySQL, ``-u name:x`` of curl.
+    """
+    position = 0
+    while command := _COMMAND.search(text, position):
+        end = text.find("\n", command.end(), command.end() + COMMAND_CHARS)
+        if end < 0:
+            end = min(len(text), command.end() + COMMAND_CHARS)
+        position = end
+        for option in _options_of(command[1]).finditer(text, command.end(), end):
+            yield option.start(1), option.end(1), FILTERED
+
+
+def _options_of(command: str) -> re.Pattern[str]:
+    name = command.lower()
+    if name.startswith("snmp"):
+        return _SNMP
+    return _SHORT_OPTIONS.get(name, _SHORT_PASSWORD)
+
+
+def windows_shares(text: str) -> Iterator[Span]:
+    """Yield the passwords of ``net use X: share x /user:ann``, as Windows has it."""
+    for command in _NET_USE.finditer(text):
+        group = 1 if command[1] else 2
+        yield command.start(group), command.end(group), FILTERED
+
+
+NEXT_WORD = "next"
+
+
+def short_option_value(command: str, word: str) -> str:
+    """
+    Return *word*, an option of *command*, without its password.
+
+    ``NEXT_WORD`` if the password follows, ``""`` if there is none.
+    """
+    if not _COMMAND.match(f"{command} ") or command.startswith("psql"):
+        return ""
+    is_of_user = _options_of(command) is _SHORT_USER
+    options = (
+        {"-u", "-U", "--user", "--proxy-user"}
+        if is_of_user
+        else {"-p", "-P", "-a", "-w"}
+    )
+    if word in options:
+        return NEXT_WORD
+    if word[:2] in options and word[:2] != "-a" and len(word) > 3 and word[:3] != "--p":
+        return f"{word[:2]}{FILTERED}"
+    return ""

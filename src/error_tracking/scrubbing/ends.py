@@ -1,0 +1,264 @@
+"""
+Where a value begins and ends.
+
+In quotes, in brackets, in a block, URL-encoded, or in none of them.
+
+Knows no name. Every function takes time linear in what it reads, and what it has
+read is skipped by its callers.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .values import is_mixed
+
+# How far the beginning of a line is looked for.
+INDENT_CHARS = 200
+
+# Quotes of one line that are matched with each other: a header has few.
+QUOTES_IN_LINE = 40
+
+QUOTED_CHARS = 1_000
+
+_OPENS = re.compile(
+    r"([bBrRuUfF]{0,2})(\\*+)(\"\"\"|'''|\"\"(?=[^\s\",;)\]}|])|[\"'`])|([\[({])"
+    r"|(<)(?!\s)|(&(?:quot|\#39|\#x27|\#34|apos);)|(%(?:25){0,2}2[27])|"
+    r"([A-Za-z_][\w.]{0,80}+)([(\[])"
+)
+
+
+def read_opened(text: str, position: int) -> tuple[int, int] | None:
+    """
+    Return where a value in quotes or brackets begins and ends.
+
+    It goes to the closing sign, or to the end of *text* where there is none. None for a
+    value that is in neither.
+    """
+    opens = _OPENS.match(text, position)
+    if opens is None:
+        return None
+    _prefix, slashes, quote, bracket, angle, entity, encoded, _callee, call = (
+        opens.groups()
+    )
+    if quote:
+        end = _end_of_quoted(text, opens.end(), quote, len(slashes))
+        return position, _end_of_rest(text, end)
+    if bracket:
+        return position, _end_of_rest(text, end_of_bracket(text, opens.end() - 1))
+    if call:
+        return position, end_of_bracket(text, opens.end() - 1)
+    if angle:
+        found = _ANGLES.match(text, position)
+        return (position, found.end()) if found else None
+    return position, _end_of_entity(text, opens.end(), entity or encoded)
+
+
+# Whatever follows a quoted value without a space is short.
+REST_CHARS = 200
+_ANGLES = re.compile(r"<[^<>\n]*+>")
+
+
+def _end_of_rest(text: str, end: int) -> int:
+    """
+    Return *end*, or where a value ends that goes on behind a closing sign.
+
+    ``(a)b1``, ``"a"b1`` in a shell.
+    """
+    if text[end : end + 1].isalnum():
+        return end_of_unquoted(text, end, min(len(text), end + REST_CHARS))
+    return end
+
+
+def _end_of_entity(text: str, position: int, entity: str) -> int:
+    """
+    Return where a value between two of *entity* ends.
+
+    A backslash before one says that it is the value's own.
+    """
+    for found in _ENTITY_ENDS[entity].finditer(text, position):
+        if len(found[1]) % 2 == 0:
+            return found.end(1)
+    return len(text)
+
+
+_ENTITIES = (
+    *("&quot;", "&#39;", "&#x27;", "&#34;", "&apos;"),
+    *("%22", "%27", "%2522", "%2527", "%252522", "%252527"),
+)
+_ENTITY_ENDS = {
+    entity: re.compile(rf"(?<!\\)(\\*+){re.escape(entity)}") for entity in _ENTITIES
+}
+
+
+_QUOTE_ENDS = {
+    sign: re.compile(rf"(?<!\\)(\\*+){sign}")
+    for sign in ('"', "'", "`", '"""', "'''", '""')
+}
+
+
+def _end_of_quoted(text: str, position: int, quote: str, slashes: int) -> int:
+    """
+    Return where a value ends whose opening *quote* has so many *slashes*.
+
+    More of them escape one inside of it.
+    """
+    skip = -1
+    for found in _QUOTE_ENDS[quote].finditer(text, position):
+        if found.end() == skip:
+            continue
+        before = len(found[1])
+        if (slashes and before <= slashes) or (not slashes and before % 2 == 0):
+            is_doubled = text[found.end() : found.end() + 1] == quote and quote in "'\""
+            if is_doubled and found.start() > position and not slashes:
+                # SQL, CSV and connection strings write a quote inside of a text twice.
+                skip = found.end() + 1
+                continue
+            return found.end() if before >= slashes else found.start()
+    return len(text)
+
+
+_BRACKET = re.compile(r"[\[\](){}]|\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'")
+
+_OPENING = frozenset("([{")
+
+
+def end_of_bracket(text: str, position: int) -> int:
+    """
+    Return where the bracket at *position* is closed.
+
+    Quoted texts are skipped. The end of *text* if it is closed nowhere.
+    """
+    depth = 0
+    for found in _BRACKET.finditer(text, position):
+        sign = found[0]
+        if len(sign) > 1:
+            continue
+        depth += 1 if sign in _OPENING else -1
+        if depth <= 0:
+            return found.end()
+    return len(text)
+
+
+# Where a value without quotes ends, within a line. It begins with one set of signs,
+# which the search skips to; then it is looked which of them it was.
+UNQUOTED_END = re.compile(
+    r"[\s\\\"'`&,;|<)\]}](?:"
+    r"(?<=\s)|"
+    r"(?<=[\"'`])(?=[\s,;:)\]}>\\]|\Z)|"
+    r"(?<=\\)(?:\\*+[\"'`](?=[\s,;:)\]}>\\]|\Z)|[nr](?=[\w-]{1,60}+\\*[\"']?[=:]|\\r"
+    r"|\\n|\Z|--))|"
+    r"(?<=&)(?:(?=[\w.%\[\]-]{1,60}+=)|(?:quot|apos|lt|gt|\#39|\#34|\#x27);)|"
+    r"(?<=[,;|])(?=\\*[\"']?[\w.-]{1,60}+\\*[\"']?\s?[=:])|"
+    r"(?<=<)/|"
+    r"(?<=[)\]}])(?=[,;)\]}]{0,3}\Z|[,;)\]}]{0,3}\s|[,;]\s?[\w\"'\[{(])"
+    r")"
+)
+
+_CLOSERS = ")]},;:.>!?"
+
+
+def end_of_unquoted(text: str, position: int, last: int | None = None) -> int:
+    """
+    Return the end of a value without quotes, *last* at the latest.
+
+    Punctuation of the text around it is left.
+    """
+    if last is None:
+        last = len(text)
+    found = UNQUOTED_END.search(text, position, last)
+    end = found.start() if found else last
+    while end > position and text[end - 1] in _CLOSERS:
+        end -= 1
+    return end
+
+
+_LINE_END = re.compile(r"\n|\\r\\n|\\n|\\*+[\"'](?=\s?[,}\])]|\Z)|>(?=[,\]\s]|\Z)")
+
+
+def end_of_line(text: str, position: int) -> int:
+    """
+    Return the end of the line, or of the quoted text that the line stands in.
+
+    At a quote that opened before it.
+    """
+    for count, end in enumerate(_LINE_END.finditer(text, position)):
+        sign = end[0][-1]
+        is_opened_here = sign in "\"'" and text.count(sign, position, end.start()) % 2
+        if not is_opened_here or count > QUOTES_IN_LINE:
+            return end.start()
+    return len(text)
+
+
+BLOCK = re.compile(r"(?:![\w-]{1,20} )?[|>][+-]?\d?[+-]?[ \t]*(?=\n)")
+
+
+def read_block(text: str, position: int, start: int) -> tuple[int, int] | None:
+    """
+    Return the lines behind a name that are indented deeper, as in YAML.
+
+    Else the one word on the next line.
+    """
+    line = text.rfind("\n", max(0, start - INDENT_CHARS), start) + 1
+    indent = len(text[line:start]) - len(text[line:start].lstrip(" \t"))
+    is_block = text[position] != "\n"
+    begin = text.find("\n", position)
+    if begin < 0:
+        return None
+    end = begin
+    while end < len(text):
+        following = text.find("\n", end + 1)
+        following = len(text) if following < 0 else following
+        row = text[end + 1 : following]
+        stripped = row.lstrip(" \t")
+        if stripped and len(row) - len(stripped) <= indent:
+            break
+        end = following
+        if (
+            not is_block
+            and stripped
+            and not stripped.startswith(("-", '"', "'", "&", "!"))
+        ):
+            # One scalar; more lines of the same depth that are pairs are a mapping, all
+            # of it secret.
+            continue
+    if end > begin and text[begin:end].strip():
+        first = begin + 1
+        while text[first] in " \t\n":
+            first += 1
+        return first, end
+    following = text.find("\n", begin + 1)
+    row = text[begin + 1 : len(text) if following < 0 else following].strip()
+    if row and " " not in row and ":" not in row and is_mixed(row):
+        at = text.index(row, begin)
+        return at, at + len(row)
+    return None
+
+
+_ENCODED_OPENS = [
+    re.compile(rf"(?:%{'25' * depth}(?:20|22|27|7B|5B)|\+)+", re.IGNORECASE)
+    for depth in range(3)
+]
+
+_ENCODED_ENDS = [
+    re.compile(
+        rf"[\s&\"'<>]|%{'25' * depth}(?:22|26|2C|7D|0A|0D|27%|3B)", re.IGNORECASE
+    )
+    for depth in range(3)
+]
+
+
+def read_encoded(text: str, position: int, separator: str) -> tuple[int, int]:
+    """
+    Return where the value behind an encoded separator begins and ends.
+
+    It ends at a delimiter that is encoded as often.
+    """
+    depth = separator.count("25")
+    ends = _ENCODED_ENDS[min(depth, 2)]
+    start = position
+    opened = _ENCODED_OPENS[min(depth, 2)].match(text, position)
+    if opened:
+        start = opened.end()
+    end = ends.search(text, start)
+    return start, end.start() if end else len(text)

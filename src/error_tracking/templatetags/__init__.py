@@ -1,0 +1,3 @@
+"""Tags for the project's templates."""
+
+from __future__ import annotations

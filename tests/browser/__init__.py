@@ -1,0 +1,1 @@
+"""The error pages in a real browser: looks, languages, policies, htmx, accessibility."""

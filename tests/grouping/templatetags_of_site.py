@@ -1,0 +1,12 @@
+"""A filter that fails."""
+
+from __future__ import annotations
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def broken(value):
+    return value / 0

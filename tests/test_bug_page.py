@@ -1,0 +1,500 @@
+"""The page of a bug: it answers everything, changes by buttons, and shows nothing it must not."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import path, reverse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from error_tracking.admin import evidence
+from error_tracking.models import ErrorLog, KnownBug
+from tests.admin_urls import urlpatterns as admin_urlpatterns
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+def pay(request, basket):
+    total = {"price": None, "words": SCRIPT}
+    raise ValueError(f"basket {basket} has no total {total['words']}")
+
+
+urlpatterns = [*admin_urlpatterns, path("pay/<int:basket>/", csrf_exempt(pay))]
+
+
+@pytest.fixture
+def bug(immediate, settings):
+    """A bug that happened three times."""
+    settings.ROOT_URLCONF = __name__
+    client = Client(raise_request_exception=False)
+    for number in (1, 2, 3):
+        client.post(
+            f"/pay/{number}/?coupon=it's",
+            {"method": "card"},
+            headers={"user-agent": "Mozilla/5.0 Firefox/120"},
+        )
+    return KnownBug.objects.get()
+
+
+def page(client, bug, query=""):
+    address = reverse("admin:error_tracking_knownbug_change", args=[bug.pk])
+    return client.get(address + query)
+
+
+def act(client, bug, action, **data):
+    address = reverse("admin:error_tracking_knownbug_action", args=[bug.pk])
+    response = client.post(address, {"action": action, **data}, follow=True)
+    return [str(message) for message in response.context["messages"]]
+
+
+def staff(client, *permissions):
+    user = User.objects.create_user("ada", password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+    return client
+
+
+def test_first_screen_answers_what_where_since_when_and_for_whom(admin_client, bug):
+    text = page(admin_client, bug).text
+    main = text.partition("et-columns")[0]
+    assert "B-001" in main
+    assert "ValueError: basket 3 has no total" in main
+    assert "test_bug_page.py" in main
+    assert "in pay" in main
+    assert "POST /pay/{basket}/" in main
+    assert "3 times" in main
+    assert "nobody yet" in main
+
+
+def test_stack_shows_source_and_variables_beside_their_frame(admin_client, bug):
+    text = page(admin_client, bug).text
+    failing = re.search(r'et-failing">.*?</div>', text, re.DOTALL)[0]
+    assert "raise ValueError(f&quot;basket {basket} has no total" in failing
+    assert re.search(r'<th scope="row"><code>basket</code></th>\s*<td><code>3<', text)
+    assert re.search(r"\d+ frames? in django", text)
+
+
+def test_occurrences_are_stepped_through_by_their_reference(admin_client, bug):
+    references = list(
+        ErrorLog.objects.order_by("-created", "-pk").values_list("reference", flat=True)
+    )
+    newest = page(admin_client, bug)
+    assert references[0] in newest.text
+    assert f'?occurrence={references[1]}" rel="next"' in newest.text
+    middle = page(admin_client, bug, f"?occurrence={references[1]}")
+    assert f'?occurrence={references[0]}" rel="prev"' in middle.text
+    assert f'?occurrence={references[2]}" rel="next"' in middle.text
+    assert "basket 2 has no total" in middle.text
+    unknown = page(admin_client, bug, "?occurrence=ffffffffff")
+    assert "basket 3 has no total" in unknown.text
+
+
+def test_text_from_outside_never_becomes_markup(admin_client, bug):
+    KnownBug.objects.update(title=SCRIPT, public_message=SCRIPT)
+    ErrorLog.objects.update(user_label=SCRIPT, server_name=SCRIPT, release=SCRIPT)
+    bug.activities.update(text=SCRIPT, by=SCRIPT)
+    assert SCRIPT not in page(admin_client, bug).text
+
+
+def test_request_variables_and_people_need_a_permission(client, bug):
+    ErrorLog.objects.update(user_label="annabel")
+    staff(client, "view_knownbug")
+    text = page(client, bug).text
+    assert "basket {number} has no total" in text
+    assert "basket 3 has no total" not in text
+    assert "annabel" not in text
+    assert "coupon" not in text.partition("Copy for an agent")[0]
+    assert "et-variables" not in text.partition("et-side")[0].partition("et-columns")[2]
+    assert "Can view request data" in text
+
+
+def test_page_without_evidence_says_why(admin_client, bug):
+    ErrorLog.objects.all().delete()
+    text = page(admin_client, bug).text
+    assert "No error logs are kept." in text
+    bug.groups.update(bug=None)
+    assert page(admin_client, bug).status_code == 200
+
+
+def test_deleted_and_merged_bugs_say_so(admin_client, bug):
+    other = KnownBug(title="other", environment=bug.environment)
+    other.save()
+    KnownBug.all_objects.filter(pk=bug.pk).merge_into(other)
+    assert f"Merged into {other.bug_id}" in page(admin_client, bug).text
+    other.delete()
+    text = page(admin_client, other).text
+    assert "This bug is deleted" in text
+    assert "Restore" in text
+
+
+def test_number_of_queries_does_not_grow(admin_client, bug):
+    def queries():
+        with CaptureQueriesContext(
+            connection,
+        ) as found:
+            page(admin_client, bug)
+        return len(found)
+
+    before = queries()
+    client = Client(raise_request_exception=False)
+    for number in range(20):
+        client.post(f"/pay/{number}/")
+        bug.activities.create(verb="note", text=str(number))
+    assert queries() == before
+    assert before <= 40
+
+
+class TestActions:
+    @pytest.mark.parametrize(
+        ("before", "action", "data", "after", "words"),
+        [
+            ("open", "resolve", {}, "resolved", "if it happens again"),
+            ("open", "resolve", {"release": "2.0"}, "resolved", "Resolved in 2.0."),
+            ("open", "start", {}, "in_progress", "somebody is working on it"),
+            ("open", "mute", {"mute": "ever"}, "muted", "nothing is filed or sent"),
+            ("open", "mute", {"mute": "week"}, "muted", "nothing is filed or sent"),
+            ("resolved", "reopen", {}, "open", "Open again."),
+            ("muted", "reopen", {}, "open", "Open again."),
+            ("resolved", "resolve", {}, "resolved", "resolved already"),
+            ("open", "mute", {}, "open", "Choose for how long"),
+            ("open", "nonsense", {}, "open", "no such action"),
+        ],
+    )
+    def test_each_button_does_what_it_says_and_says_what_follows(
+        self, admin_client, bug, before, action, data, after, words
+    ):
+        resolved_at = timezone.now() if before == "resolved" else None
+        KnownBug.objects.update(status=before, resolved_at=resolved_at)
+        [message] = act(admin_client, bug, action, **data)
+        assert words in message
+        bug.refresh_from_db()
+        assert bug.status == after
+
+    def test_condition_of_muting_is_kept(self, admin_client, bug):
+        act(admin_client, bug, "mute", mute="tomorrow")
+        bug.refresh_from_db()
+        assert timezone.localtime(bug.muted_until).hour == 8
+        KnownBug.objects.update(status="open")
+        act(admin_client, bug, "mute", mute="events")
+        bug.refresh_from_db()
+        assert bug.muted_until_count == bug.occurrence_count + 100
+
+    def test_people_are_assigned_by_name(self, admin_client, bug):
+        admin = User.objects.get()
+        assert ">admin</option>" in page(admin_client, bug).text
+        assert act(admin_client, bug, "assign_to_me") == ["Assigned to you."]
+        bug.refresh_from_db()
+        assert bug.assignee_id == admin.pk
+        assert act(admin_client, bug, "assign", assignee="") == ["Assigned to nobody."]
+        [message] = act(admin_client, bug, "assign", assignee="77")
+        assert "cannot change bugs" in message
+        bug.refresh_from_db()
+        assert bug.assignee_id is None
+
+    def test_starting_work_assigns_whoever_starts(self, admin_client, bug):
+        act(admin_client, bug, "start")
+        bug.refresh_from_db()
+        assert bug.assignee_id == User.objects.get().pk
+
+    def test_note_is_in_the_history(self, admin_client, bug):
+        act(admin_client, bug, "note", text=f"look at {SCRIPT}")
+        text = page(admin_client, bug).text
+        assert "look at &lt;script&gt;" in text
+        [message] = act(admin_client, bug, "note", text="  ")
+        assert "empty" in message
+
+    def test_nothing_changes_without_the_permission_or_by_get(self, client, bug):
+        staff(client, "view_knownbug")
+        address = reverse("admin:error_tracking_knownbug_action", args=[bug.pk])
+        assert client.post(address, {"action": "resolve"}).status_code == 403
+        assert '<form method="post" action' not in page(client, bug).text
+        bug.refresh_from_db()
+        assert bug.status == "open"
+
+    def test_issue_is_asked_for_with_its_permission(self, client, bug, configure):
+        configure(GITHUB_REPO="acme/shop")
+        staff(client, "view_knownbug", "change_knownbug")
+        assert "Create GitHub issue" not in page(client, bug).text
+        address = reverse("admin:error_tracking_knownbug_action", args=[bug.pk])
+        assert client.post(address, {"action": "file"}).status_code == 403
+
+    def test_form_is_behind_edit(self, admin_client, bug):
+        assert "id_title" not in page(admin_client, bug).text
+        assert "id_title" in page(admin_client, bug, "?edit=1").text
+
+
+class TestRequestAgain:
+    def log(self, **values):
+        defaults = {
+            "method": "POST",
+            "full_url": "https://x.example/pay/3/?q=it's",
+            "request_data": {
+                "headers": {"Content-Type": "application/x-www-form-urlencoded"},
+                "body": {"note": "it's $HOME `id` !"},
+            },
+        }
+        return ErrorLog(**{**defaults, **values})
+
+    def test_curl_is_safe_to_paste(self):
+        curl = evidence.request_of(self.log()).curl
+        words = shlex.split(curl.replace("\\\n", ""))
+        assert words[0] == "curl"
+        assert words[-1] == "http://localhost:8000/pay/3/?q=it's"
+        assert words[words.index("--data-raw") + 1].startswith("note=it%27s")
+        assert "--data-raw" in words
+
+    @pytest.mark.parametrize(
+        "text", ["a'b", "$(id)", "`id`", "a\nb", "\x1b[31m", "a\\b", "\x00", "--data"]
+    )
+    def test_control_characters_and_quotes_are_escaped(self, text):
+        log = self.log(request_data={"body": text})
+        curl = evidence.request_of(log).curl
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", curl.replace("\\\n", ""))
+        assert "$(id)" not in curl.replace("'$(id)'", "")
+
+    def test_client_call_is_python(self):
+        call = evidence.request_of(self.log()).client_call
+        compile(call, "call", "exec")
+        assert ".post(" in call
+        assert "'/pay/3/?q=" in call or '"/pay/3/?q=' in call
+
+    def test_odd_stored_data_is_no_error(self):
+        for data in ({}, {"headers": "x"}, {"body": ["a", {"b": 1}], "headers": {}}):
+            assert evidence.request_of(self.log(request_data=data))
+        assert evidence.request_of(self.log(method="")) is None
+
+
+class TestPermissionForRequestData:
+    def test_whoever_could_view_error_logs_gets_it(self, db):
+        migration = importlib.import_module(
+            "error_tracking.migrations.0008_view_request_data"
+        )
+        view = Permission.objects.get(codename="view_errorlog")
+        new = Permission.objects.get(codename="view_request_data")
+        user = User.objects.create_user("ada")
+        user.user_permissions.add(view)
+        group = Group.objects.create(name="on call")
+        group.permissions.add(view)
+        other = User.objects.create_user("bob")
+        migration.grant(apps, None)
+        assert new in user.user_permissions.all()
+        assert new in group.permissions.all()
+        assert new not in other.user_permissions.all()
+
+    def test_new_site_has_nothing_to_grant(self, db):
+        migration = importlib.import_module(
+            "error_tracking.migrations.0008_view_request_data"
+        )
+        # Django creates permissions after all migrations have run.
+        of_logs = Permission.objects.filter(content_type__model="errorlog")
+        of_logs.delete()
+        migration.grant(apps, None)
+        assert not of_logs.exists()
+
+    def test_nothing_is_granted_where_users_are_in_no_database(self, db, monkeypatch):
+        migration = importlib.import_module(
+            "error_tracking.migrations.0008_view_request_data"
+        )
+        user = User.objects.create_user("ada")
+        user.user_permissions.add(Permission.objects.get(codename="view_errorlog"))
+        monkeypatch.setattr(
+            connection.introspection, "table_names", lambda *_args, **_kwargs: []
+        )
+        with CaptureQueriesContext(connection) as queries:
+            migration.grant(apps, None)
+        assert not queries.captured_queries
+        codenames = user.user_permissions.values_list("codename", flat=True)
+        assert list(codenames) == ["view_errorlog"]
+
+
+@pytest.mark.parametrize("term", ["B-001", "ValueError in", "till is empty"])
+def test_bugs_are_found_by_id_title_and_description(admin_client, bug, term):
+    KnownBug.objects.update(description="The till is empty in the morning.")
+    listed = reverse("admin:error_tracking_knownbug_changelist")
+    found = admin_client.get(listed, {"q": term}).context["cl"].result_count
+    assert found == 1
+    assert admin_client.get(listed, {"q": "no such"}).context["cl"].result_count == 0
+
+
+class TestPagesOfLogsAndGroups:
+    """They are the page of a bug without what only a bug has."""
+
+    def log_page(self, client, log, query=""):
+        address = reverse("admin:error_tracking_errorlog_change", args=[log.pk])
+        return client.get(address + query)
+
+    def group_page(self, client, group, query=""):
+        address = reverse("admin:error_tracking_errorgroup_change", args=[group.pk])
+        return client.get(address + query)
+
+    @pytest.fixture
+    def group(self, bug):
+        """A group that is no bug, of three occurrences."""
+        group = bug.groups.get()
+        bug.groups.update(bug=None, verdict_reason="seen 3 of 9 times")
+        group.refresh_from_db()
+        return group
+
+    def test_they_show_the_evidence(self, admin_client, group):
+        log = ErrorLog.objects.order_by("-created", "-pk").first()
+        for response in (
+            self.log_page(admin_client, log),
+            self.group_page(admin_client, group),
+        ):
+            text = response.text
+            main = text.partition("et-columns")[0]
+            assert "ValueError: basket 3 has no total" in main
+            assert "POST /pay/{basket}/" in main
+            assert "Not a bug:" in main
+            assert "seen 3 of 9 times" in main
+            assert "Make it a bug" in main
+            assert "3 times" in main
+            assert 'et-failing">' in text
+            assert "django.test.Client" in text
+            assert "The same type of exception, raised by the same line" in text
+            assert SCRIPT not in text
+            assert "History and notes" not in text
+
+    def test_occurrences_are_stepped_through(self, admin_client, group):
+        newest, middle, oldest = ErrorLog.objects.order_by("-created", "-pk")
+        text = self.log_page(admin_client, middle).text
+        for log, rel in ((newest, "prev"), (oldest, "next")):
+            address = reverse("admin:error_tracking_errorlog_change", args=[log.pk])
+            assert f'href="{address}" rel="{rel}"' in text
+        query = f"?occurrence={oldest.reference}"
+        assert (
+            "basket 1 has no total" in self.group_page(admin_client, group, query).text
+        )
+
+    def test_bug_is_linked_for_those_who_may_open_it(self, client, bug):
+        log = ErrorLog.objects.first()
+        staff(client, "view_errorlog", "view_knownbug")
+        link = reverse("admin:error_tracking_knownbug_change", args=[bug.pk])
+        text = self.log_page(client, log).text
+        assert f"{link}?occurrence={log.reference}" in text
+        assert "Make it a bug" not in text
+        User.objects.get(username="ada").user_permissions.set(
+            Permission.objects.filter(codename="view_errorlog")
+        )
+        text = self.log_page(client, log).text
+        assert link not in text
+        assert "/errorgroup/" not in text
+        assert bug.bug_id in text
+
+    def test_what_people_sent_needs_its_permission(self, client, group):
+        ErrorLog.objects.update(user_label="annabel")
+        staff(client, "view_errorlog", "view_errorgroup")
+        log = ErrorLog.objects.first()
+        for query in ("", "?fields=1"):
+            for response in (
+                self.log_page(client, log, query),
+                self.group_page(client, group, query),
+            ):
+                assert "basket {number} has no total" in response.text
+                for hidden in ("annabel", "coupon", "basket 1 has", "All fields"):
+                    assert hidden not in response.text, hidden
+        permission = Permission.objects.get(codename="view_request_data")
+        User.objects.get(username="ada").user_permissions.add(permission)
+        text = self.log_page(client, log, "?fields=1").text
+        assert "annabel" in text
+        assert 'name="exception_message"' not in text
+
+    def test_dead_links_show_address_and_page(self, admin_client, group):
+        group.error_type = "http_4xx"
+        group.status_code = 404
+        group.save()
+        ErrorLog.objects.update(
+            exception_type="",
+            exception_message="",
+            full_url="https://shop.example/old/",
+            request_data={"headers": {"Referer": f"https://shop.example/{SCRIPT}"}},
+        )
+        response = self.group_page(admin_client, group)
+        [link] = response.context["page"].dead_links
+        assert (link.address, link.count) == ("https://shop.example/old/", 3)
+        assert "https://shop.example/&lt;script&gt;" in response.text
+        assert "The same kind, status and route: 404" in response.text
+
+    def test_page_without_logs_and_hidden_group_say_so(self, admin_client, group):
+        ErrorLog.objects.all().delete()
+        type(group).objects.hide()
+        text = self.group_page(admin_client, group).text
+        assert "No error logs are kept." in text
+        assert "Show again" in text
+        assert "hidden by hand" in text
+
+    def test_message_of_a_log_record_is_the_heading(self, admin_client, group):
+        group.error_type = "message"
+        group.message_pattern = "till {number} is empty"
+        group.save()
+        ErrorLog.objects.update(
+            error_type="message",
+            exception_type="",
+            exception_message="till 3 is empty",
+            stacktrace=[],
+            status_code=None,
+        )
+        text = self.log_page(admin_client, ErrorLog.objects.first()).text
+        assert '<h1 class="et-message" dir="ltr">till 3 is empty</h1>' in text
+        assert "Messages that differ in their values only: till {number}" in text
+
+    def test_group_of_another_environment_or_not_decided_says_so(
+        self, admin_client, group
+    ):
+        type(group).objects.update(verdict_reason="")
+        assert "not decided yet" in self.group_page(admin_client, group).text
+        type(group).objects.update(environment="staging")
+        assert "“staging” decides" in self.group_page(admin_client, group).text
+
+    def test_missing_rows_and_forms_are_as_in_the_admin(self, admin_client, group):
+        address = reverse("admin:error_tracking_errorgroup_change", args=[12345])
+        assert admin_client.get(address).status_code == 302
+        address = reverse("admin:error_tracking_errorgroup_change", args=[group.pk])
+        assert admin_client.post(address, {"title": "x"}).status_code == 403
+
+
+def test_occurrences_of_several_groups_are_stepped_through_by_time(admin_client, bug):
+    group = bug.groups.get()
+    key = group.pk
+    group.pk = None
+    group.fingerprint = "2" * 32
+    group.save()
+    newest, middle, oldest = ErrorLog.objects.order_by("-created", "-pk")
+    ErrorLog.objects.filter(pk=middle.pk).update(group=group, created=newest.created)
+    assert bug.groups.count() == 2
+    assert key != group.pk
+    shown = []
+    query = ""
+    while True:
+        response = page(admin_client, bug, query)
+        occurrence = response.context["page"].occurrence
+        shown.append(occurrence.log.pk)
+        query = occurrence.older
+        if not query:
+            break
+    # Of two at one time the later row is the newer one.
+    assert shown == [newest.pk, middle.pk, oldest.pk]
+    assert page(admin_client, bug, occurrence.newer).context["page"].sample == 3
+
+
+def test_pages_work_without_time_zones(admin_client, bug, settings):
+    settings.USE_TZ = False
+    ErrorLog.objects.update(
+        context={"breadcrumbs": [{"timestamp": 1.0, "message": "x"}]}
+    )
+    assert page(admin_client, bug).status_code == 200
+    for model in ("knownbug", "errorlog", "errorgroup"):
+        listed = reverse(f"admin:error_tracking_{model}_changelist")
+        assert admin_client.get(listed, {"since": "7d"}).status_code in {200, 302}
+    assert act(admin_client, bug, "mute", mute="tomorrow")
+    bug.refresh_from_db()
+    assert bug.muted_until.hour == 8

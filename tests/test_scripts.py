@@ -1,0 +1,141 @@
+"""The commands of the README: any Python starts them, and they show how far they are."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OLD = f"""#!{sys.executable}
+import runpy, sys
+sys.version_info = (3, 9, 18, "final", 0)
+sys.executable = {{path!r}}
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture
+def old_python(tmp_path):
+    """A program that runs scripts and says that it is Python 3.9."""
+    path = tmp_path / "python3.9"
+    path.write_text(OLD.format(path=str(path)))
+    path.chmod(0o755)
+    return path
+
+
+def make(task, python, path):
+    return subprocess.run(
+        [shutil.which("make"), "-s", task, f"PYTHON={python}"],
+        cwd=ROOT,
+        env={"PATH": str(path), "HOME": str(path), "PYENV_ROOT": str(path / "none")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize("task", ["demo", "test", "bench", "bench-admin"])
+class TestOldPython:
+    def test_alone_ends_in_one_sentence(self, task, old_python, tmp_path):
+        answer = make(task, old_python, tmp_path / "empty")
+        [sentence, *from_make] = answer.stderr.splitlines()
+        assert sentence == (
+            f"make {task} needs Python 3.11 or newer, and {old_python} is Python 3.9: "
+            f"name a newer one with make {task} PYTHON=/path/to/python3.11"
+        )
+        assert all(line.startswith("make") for line in from_make)
+        assert answer.stdout == ""
+        assert answer.returncode == 2
+
+    def test_that_is_not_there_ends_in_one_sentence(self, task, tmp_path):
+        answer = make(task, "/nowhere/python", tmp_path)
+        assert answer.stderr.startswith("There is no /nowhere/python: name Python 3.11")
+        assert "PYTHON=/path/to/python3.11" in answer.stderr
+
+    @pytest.mark.parametrize("place", ["path", "pyenv"])
+    def test_uses_a_newer_one_that_it_finds(self, task, old_python, tmp_path, place):
+        folder = tmp_path / "bin"
+        name = "python3.12"
+        if place == "pyenv":
+            folder = tmp_path / "none" / "versions" / "3.12.4" / "bin"
+            name = "python"
+        folder.mkdir(parents=True)
+        newer = folder / name
+        # It answers as Python 3.12 does, and shows what it was asked to run instead of running it.
+        newer.write_text(
+            '#!/bin/sh\n[ "$1" = -c ] && echo 3.12 || { echo "ran $1"; exit 7; }'
+        )
+        newer.chmod(0o755)
+        answer = make(task, old_python, tmp_path / "bin")
+        if place == "pyenv":
+            answer = subprocess.run(
+                [shutil.which("make"), "-s", task, f"PYTHON={old_python}"],
+                cwd=ROOT,
+                env={"PATH": "/nowhere", "PYENV_ROOT": str(tmp_path / "none")},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert f"is Python 3.9, so {newer} is used." in answer.stderr
+        script = "run_tests" if task == "test" else "environment"
+        assert answer.stdout == f"ran scripts/{script}.py\n"
+
+
+def test_any_python_can_read_the_script_that_finds_a_newer_one():
+    tree = ast.parse(
+        (ROOT / "scripts" / "start.py").read_text(), feature_version=(3, 4)
+    )
+    newer = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.AsyncFunctionDef)
+    found = [node for node in ast.walk(tree) if isinstance(node, newer)]
+    assert found == []
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for function in functions:
+        assert function.returns is None
+        assert [argument.annotation for argument in function.args.args] == [None] * len(
+            function.args.args
+        )
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert imports == [], "from __future__ import annotations is of Python 3.7"
+
+
+class TestProgress:
+    @pytest.fixture
+    def run_tests(self, monkeypatch):
+        monkeypatch.syspath_prepend(ROOT / "scripts")
+        import run_tests
+
+        monkeypatch.setattr(run_tests, "STILL_SECONDS", 0.2)
+        return run_tests
+
+    def run(self, run_tests, code, logs):
+        step = run_tests.Step("suite", [sys.executable, "-uc", code], {}, number=2)
+        return step.run(7, logs)
+
+    def test_a_long_step_shows_that_it_still_runs(self, run_tests, tmp_path, capsys):
+        code = "import time; print('..... [ 40%]'); time.sleep(1); print('5 passed')"
+        assert self.run(run_tests, code, tmp_path) is True
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == "[2/7] suite ..."
+        assert any("s so far  ..... [ 40%]" in line for line in lines[1:-1])
+        assert lines[-1].startswith("[2/7] suite: ok in ")
+        assert lines[-1].endswith("5 passed")
+
+    def test_a_failed_step_shows_its_end_and_names_its_log(
+        self, run_tests, tmp_path, capsys
+    ):
+        code = "[print('line', n) for n in range(200)]; raise SystemExit(3)"
+        assert self.run(run_tests, code, tmp_path) is False
+        out = capsys.readouterr().out
+        assert "line 199\n" in out
+        assert "line 100\n" not in out
+        assert "FAILED with status 3" in out
+        assert str(tmp_path / "02.log") in out
+        assert "line 0\n" in (tmp_path / "02.log").read_text()
