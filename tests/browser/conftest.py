@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -44,10 +45,22 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory):
-    """Give the address of a shop with sample data, and a function that runs commands."""
+    """Give the address of a shop with sample data, its commands, and a function that puts its rows back."""
     folder = tmp_path_factory.mktemp("shop")
-    with running("tests.browser.admin_settings", folder, filled) as found:
-        yield found
+    in_use = folder / "site.sqlite3"
+    kept = folder / "kept.sqlite3"
+    with running("tests.browser.admin_settings", folder, filled) as (address, manage):
+        copy_database(in_use, kept)
+        yield address, manage, lambda: copy_database(kept, in_use)
+
+
+def copy_database(source, target):
+    """Copy an SQLite database that a running site may have open."""
+    with (
+        contextlib.closing(sqlite3.connect(source)) as from_here,
+        contextlib.closing(sqlite3.connect(target, timeout=30)) as to_there,
+    ):
+        from_here.backup(to_there)
 
 
 def filled(manage):

@@ -67,6 +67,14 @@ class Visit:
         return " ".join(self.page.locator(".messagelist, .et-undo").all_inner_texts())
 
 
+@pytest.fixture(autouse=True)
+def _shop_as_it_was(shop):
+    """Put back what a test resolves or deletes, so that the order of the tests does not matter."""
+    yield
+    restore = shop[2]
+    restore()
+
+
 @pytest.fixture
 def visit(browser, shop):
     visits = []

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from .failures import table
-from .site import BROKERS, ROOT, Site, database, need
+from .site import BROKERS, ROOT, Site, database, need, run_async
 from .test_sources_story import GUNICORN, WSGI, Server
 
 pytestmark = pytest.mark.integration
@@ -144,7 +144,7 @@ def test_consumers_that_fail_are_captured_once(tmp_path):
         Server(tmp_path, environment, *command) as site,
     ):
         for path in ("echo", "sync"):
-            asyncio.run(say(f"ws://127.0.0.1:{site.port}/{path}/"))
+            run_async(say(f"ws://127.0.0.1:{site.port}/{path}/"))
         found = titles(site.probe("wait", 2, 30))
     assert found == {
         f"ValueError in {JOBS}.consumers.Echo.receive": 1,

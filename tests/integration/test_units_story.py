@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .site import database
+from .site import database, run_async
 from .test_sources_story import GUNICORN, WSGI, Server
 
 pytestmark = pytest.mark.integration
@@ -58,7 +58,7 @@ def test_what_one_websocket_tells_is_on_its_own_errors_only(tmp_path):
             ("alice", "fail alice"),
             ("alice", "task alice's-task"),
         ]
-        asyncio.run(talk(f"ws://127.0.0.1:{site.port}/room/", said))
+        run_async(talk(f"ws://127.0.0.1:{site.port}/room/", said))
         found = site.stored()
     assert found == [
         ["bob", "", None, 0],
