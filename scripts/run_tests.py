@@ -96,13 +96,26 @@ class Step:
             print(f"{name}: ok in {seconds:.0f} s  {summary}", flush=True)
             return True
         # One print, so that what another step says at this moment does not come between.
-        lines = "\n".join(f"    {line}" for line in tail(log, TAIL_LINES))
+        # The names come last: of many failures the end of the log shows only some.
+        shown = [*tail(log, TAIL_LINES), *failed_tests(log)]
+        lines = "\n".join(f"    {line}" for line in shown)
         print(
             f"{lines}\n{name}: FAILED with status {status} after {seconds:.0f} s, "
             f"all of its output is in {log}",
             flush=True,
         )
         return False
+
+
+def failed_tests(path: Path) -> list[str]:
+    """Return the names of the tests that failed, from pytest's summary in the file *path*."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    words = (line.split() for line in text.splitlines())
+    return [
+        f"failed: {found[1]}"
+        for found in words
+        if len(found) > 1 and found[0] in {"FAILED", "ERROR"} and "::" in found[1]
+    ]
 
 
 def tail(path: Path, lines: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 from functools import cache
@@ -54,6 +55,19 @@ def test_texts_are_found_in_code_and_templates():
     assert ("", "Resolve") in texts()
     assert ("", "Something went wrong") in texts()
     assert len(texts()) > 400
+
+
+def test_no_text_hides_in_an_f_string():
+    """Neither makemessages nor Babel before Python 3.12 would find it."""
+    hidden = [
+        f"{path.name}:{call.lineno}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for text in ast.walk(ast.parse(path.read_text()))
+        if isinstance(text, ast.JoinedStr)
+        for call in ast.walk(text)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in KEYWORDS
+    ]
+    assert hidden == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -10,6 +10,8 @@ from . import runner
 from .cases import CASES
 from .trigger import PLANTED
 
+pytest.importorskip("graphene_django", reason="the project of the corpus uses it")
+
 #: A kind each: relations, templates, sessions, files, keys, REST, commands, tasks.
 SAMPLE = frozenset(
     {

@@ -451,11 +451,13 @@ def _who(bug: KnownBug) -> tuple[str, str]:
     on_github = bug.github_issue_assignees
     if bug.assignee_id is None:
         if on_github:
-            return on_github, f"{status} · {_('on GitHub')}"
+            where = _("on GitHub")
+            return on_github, f"{status} · {where}"
         return _("nobody yet"), status
     who = str(bug.assignee) if _has_assignee(bug) else _("somebody who is gone")
     if on_github:
-        status = f"{status} · {_('on GitHub: %(people)s') % {'people': on_github}}"
+        others = _("on GitHub: %(people)s") % {"people": on_github}
+        status = f"{status} · {others}"
     return who, status
 
 
