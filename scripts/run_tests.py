@@ -148,9 +148,10 @@ def main() -> int:
         Step("migrations", [python, "-m", "django", *migrations], sources),
     ]
     without_stories = [*pytest, "-m", "not integration"]
-    coverage = ["--cov", "--cov-report=term"]
+    # Not --cov: our own plugin for pytest is imported before pytest-cov begins.
+    measured = ["-m", "coverage", "run", *without_stories]
     stories = Step("stories", [python, *pytest, "-m", "integration"], {})
-    suites = [Step("suite, SQLite", [python, *without_stories, *coverage], {})]
+    suites = [Step("suite, SQLite", [python, *measured], {})]
     for version, django in OTHERS.items():
         title = f"Python {version}, Django {django}"
         interpreter = environment.find_interpreter(version)
@@ -173,7 +174,8 @@ def main() -> int:
             suites.append(Step(f"suite, {name}", [python, *without_stories], extra))
     # The stories wait for servers most of their time, so a suite beside them costs little.
     at_once = [stories, *suites]
-    all_steps = [*steps, *at_once]
+    coverage = Step("coverage", [python, "-m", "coverage", "report"], {})
+    all_steps = [*steps, *at_once, coverage]
     for number, step in enumerate(all_steps, 1):
         step.number = number
     total = len(all_steps)
@@ -182,6 +184,7 @@ def main() -> int:
     passed = [step.run(total, logs) for step in steps]
     with ThreadPoolExecutor(2) as pool:
         passed += pool.map(lambda step: step.run(total, logs), at_once)
+    passed.append(coverage.run(total, logs))
     failed = [
         step.title for step, is_ok in zip(all_steps, passed, strict=True) if not is_ok
     ]

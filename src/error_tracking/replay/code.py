@@ -118,7 +118,9 @@ class Trace:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Notice what runs in the ``with`` block, also in threads that it starts."""
-        before = sys.gettrace()
+        # A debugger or a coverage measurement has one function for this thread and
+        # another for new ones.
+        before, before_in_threads = sys.gettrace(), threading.gettrace()
         template_rendered.connect(self._note_template)
         threading.settrace(self._on_call)
         sys.settrace(self._on_call)
@@ -126,7 +128,7 @@ class Trace:
             yield
         finally:
             sys.settrace(before)
-            threading.settrace(before)
+            threading.settrace(before_in_threads)
             template_rendered.disconnect(self._note_template)
 
     def _on_call(self, frame: FrameType, event: str, _arg: object) -> Any:
