@@ -174,8 +174,15 @@ class TestNeeds:
         HourlyCount.objects.filter(group__bug=spiking, hour=hour).update(count=420)
         numbers = self.look()
         assert [row.bug.bug_id for row in numbers.needs] == ["B-001", "B-002"]
-        expected = "420 times in this hour, usually 1"
+        expected = "420 times in an hour, usually 1"
         assert numbers.needs[0].reasons[0] == expected
+
+    def test_spike_is_not_over_when_its_hour_is(self, immediate):
+        recorder.submit(make_event())
+        hour_before = hour_of(timezone.now()) - dt.timedelta(hours=1)
+        HourlyCount.objects.update(hour=hour_before, count=420)
+        reasons = self.look().needs[0].reasons
+        assert reasons[0] == "420 times in an hour, usually 1"
 
     def test_more_than_fit_are_counted(self, immediate):
         for number in range(attention.SHOWN + 3):

@@ -31,6 +31,7 @@ from error_tracking.models import (
     Sequence,
 )
 from error_tracking.report.builder import automatic_description
+from error_tracking.utils import hour_of
 
 from .known import PublicState
 
@@ -251,7 +252,8 @@ def note_spikes() -> list[str]:
     new = []
     settings, now = conf.get_settings(), timezone.now()
     opens = settings.creates_bugs and settings.CLIENT_ERROR_BUGS == "evidence"
-    for group, count, usual in HourlyCount.objects.spiking(settings.environment):
+    spiking = HourlyCount.objects.spiking(settings.environment, hour_of(now))
+    for group, count, usual in spiking:
         text = f"{count} in this hour, usually {usual:.0f}"
         # A dead link of the site's own shows itself by evidence; what is left are
         # scanners.

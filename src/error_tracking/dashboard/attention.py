@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 
 from django.db.models import Q
 from django.utils.timesince import timesince
@@ -17,6 +18,7 @@ from django.utils.translation import ngettext
 
 from error_tracking import conf
 from error_tracking.models import HourlyCount, KnownBug
+from error_tracking.utils import hour_of
 
 #: Rows that fit on the first screen.
 SHOWN = 8
@@ -31,7 +33,7 @@ SEVERITIES = {"critical": 50, "high": 20, "medium": 5, "low": 0}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Spike:
-    """How often a bug happened in this hour, and how often it usually does."""
+    """How often a bug happened in an hour, and how often it usually does."""
 
     count: int
     usual: float
@@ -54,7 +56,7 @@ class Need:
 
 def needs(environment: str, now: dt.datetime) -> list[Need]:
     """Return the bugs of *environment* that need somebody, the most urgent first."""
-    spikes = _spikes(environment)
+    spikes = _spikes(environment, now)
     release = conf.get_settings().release
     nobody = Q(assignee=None)
     is_new = Q(created__gte=now - NEW_FOR)
@@ -75,9 +77,13 @@ def needs(environment: str, now: dt.datetime) -> list[Need]:
     return sorted(found, key=lambda need: -need.weight)
 
 
-def _spikes(environment: str) -> dict[int, Spike]:
+def _spikes(environment: str, now: dt.datetime) -> dict[int, Spike]:
+    """Return the bugs that spike, also those of the hour before: it may just have ended."""
+    this_hour = hour_of(now)
+    hours = (this_hour, this_hour - dt.timedelta(hours=1))
     spikes: dict[int, Spike] = {}
-    for group, count, usual in HourlyCount.objects.spiking(environment):
+    found = (HourlyCount.objects.spiking(environment, hour) for hour in hours)
+    for group, count, usual in itertools.chain.from_iterable(found):
         if group.bug_id is None:
             continue
         known = spikes.get(group.bug_id)
@@ -113,7 +119,7 @@ def reasons_of(need: Need, people: int, now: dt.datetime) -> list[str]:
     if need.spike is not None:
         usual = max(1, round(need.spike.usual))
         values = {"count": f"{need.spike.count:,}", "usual": f"{usual:,}"}
-        texts.append(_("%(count)s times in this hour, usually %(usual)s") % values)
+        texts.append(_("%(count)s times in an hour, usually %(usual)s") % values)
     if "regressed" in need.kinds and bug.regressed_at is not None:
         span = timesince(bug.regressed_at, now, depth=1)
         texts.append(_("Regressed %(time)s ago") % {"time": span})

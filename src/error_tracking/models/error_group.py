@@ -23,7 +23,6 @@ from error_tracking.events.event import (
     SERVER_ERROR,
 )
 from error_tracking.events.kinds import Kind
-from error_tracking.utils import hour_of
 
 from .base import OwnManager, OwnQuerySet, TimestampedModel
 
@@ -212,18 +211,19 @@ class GroupClient(models.Model):
 class HourlyCountQuerySet(OwnQuerySet["HourlyCount"]):
     """Finds what happens far more often than usual."""
 
-    def spiking(self, environment: str) -> Iterator[tuple[ErrorGroup, int, float]]:
+    def spiking(
+        self, environment: str, hour: dt.datetime
+    ) -> Iterator[tuple[ErrorGroup, int, float]]:
         """
-        Yield the groups of *environment* that occur far more often than usual.
+        Yield the groups of *environment* that occur far more often than usual in *hour*.
 
-        Usual is the mean of the hours of the last week. Far more is ten times that, and
-        at least a hundred.
+        Usual is the mean of the hours of the week before. Far more is ten times that,
+        and at least a hundred.
 
         Yields:
-            A group, its count of this hour, and the usual count.
+            A group, its count of that hour, and the usual count.
 
         """
-        hour = hour_of(timezone.now())
         rows = self.filter(
             hour=hour, count__gte=SPIKE_EVENTS, group__environment=environment
         )
