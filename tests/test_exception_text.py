@@ -83,7 +83,7 @@ def test_huge_arguments_are_not_printed_but_counted(name):
     error = HUGE[name]()
     start = time.thread_time()
     text = text_of(error)
-    assert time.thread_time() - start < 0.05
+    assert time.thread_time() - start < 0.5
     assert len(text) <= LIMIT
     if name != "number":
         assert " more " in text

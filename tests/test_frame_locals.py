@@ -187,7 +187,7 @@ def test_large_and_cyclic_values_are_bounded(outbox):
     error = raised(greedy)
     start = time.perf_counter()
     error_tracking.capture_exception(error)
-    assert time.perf_counter() - start < 0.5
+    assert time.perf_counter() - start < 2
     found = [frame.vars for frame in outbox[0].exceptions[0].frames if frame.vars][-1]
     assert len(found["text"]) <= 200
     assert len(str(found)) < 20_000

@@ -119,12 +119,13 @@ class TestSource:
             text = piece * (times // len(piece))
             best = 9.0
             for _ in range(3):
-                began = time.perf_counter()
+                began = time.thread_time()
                 names_in_python(text, is_secret)
-                best = min(best, time.perf_counter() - began)
+                best = min(best, time.thread_time() - began)
             return best
 
-        assert seconds(160_000) < 8 * seconds(40_000) + 0.02
+        # Quadratic would be 256 times; a busy machine measures twice the time or more.
+        assert seconds(320_000) < 64 * seconds(20_000) + 0.1
 
 
 class TestKnown:

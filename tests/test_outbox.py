@@ -292,13 +292,13 @@ class TestTaskAndRunners:
     ):
         """FAULTS T01."""
         release = threading.Event()
-        monkeypatch.setattr(runner, "PUBLISH_SECONDS", 0.05)
+        monkeypatch.setattr(runner, "PUBLISH_SECONDS", 0.5)
         monkeypatch.setattr(broker, "publish", lambda pk: release.wait(30))
         publisher = runner.Publisher()
         try:
             started = time.monotonic()
             assert [publisher.publish(bug.pk) for _ in range(20)] == [False] * 20
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < 5
         finally:
             release.set()
         publisher._thread.join(5)

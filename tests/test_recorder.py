@@ -1315,7 +1315,7 @@ class TestHostileExceptions:
         outbox.clear()
         start = time.monotonic()
         self.captured(cls(), outbox)
-        assert time.monotonic() - start < 0.2
+        assert time.monotonic() - start < 1
 
     def test_argument_whose_repr_hangs(self, outbox):
         """FAULTS C21: the exception's own text asks its arguments for theirs."""

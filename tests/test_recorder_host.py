@@ -50,7 +50,7 @@ class TestTransactions:
             Release.objects.create(version="of the host", first_seen=timezone.now())
             start = time.monotonic()
             recorder.submit(make_event())
-            assert time.monotonic() - start < 0.5
+            assert time.monotonic() - start < 2
             deadline = time.monotonic() + 10
             while (
                 writer_thread.outage.failures < 3
@@ -129,7 +129,7 @@ class TestSilence:
             monkeypatch.setitem(connections.settings, "default", patched)
             start = time.monotonic()
             recorder.submit(make_event())
-            assert time.monotonic() - start < 0.5
+            assert time.monotonic() - start < 2
             deadline = time.monotonic() + 15
             while not writer_thread.outage.failures:
                 assert time.monotonic() < deadline
