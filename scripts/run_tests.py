@@ -131,7 +131,10 @@ def main() -> int:
     oldest = environment.find_interpreter("3.11") or sys.executable
     python = str(
         environment.ensure(
-            ROOT / ".venv", interpreter=oldest, django="5.2", groups=["test", "lint"]
+            ROOT / ".venv",
+            interpreter=oldest,
+            django="5.2",
+            groups=["test", "lint", "docs"],
         )
     )
     tools = str(Path(python).parent)
@@ -146,6 +149,7 @@ def main() -> int:
         Step("types", [f"{tools}/mypy"], {}),
         Step("contracts", [f"{tools}/lint-imports"], {}),
         Step("migrations", [python, "-m", "django", *migrations], sources),
+        Step("docs", [python, "scripts/build_docs.py"], {}),
     ]
     without_stories = [*pytest, "-m", "not integration"]
     # Not --cov: our own plugin for pytest is imported before pytest-cov begins.

@@ -15,6 +15,7 @@ NEWEST = 19  # of the names to look for; what is newer is found as soon as it is
 TASKS = {
     "demo": ([".venv"], "scripts/demo.py"),
     "test": ([], "scripts/run_tests.py"),
+    "docs": ([".venv-docs", "docs"], "scripts/build_docs.py"),
     "bench": ([".venv-bench", "bench"], "bench.run"),
     "bench-admin": ([".venv-bench", "bench"], "bench.admin_pages"),
 }

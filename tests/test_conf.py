@@ -450,7 +450,7 @@ class TestMail:
 
     def test_logging_of_the_documents_turns_it_off_and_keeps_the_log(self):
         """The complete LOGGING of the how-to guide, as Django reads it."""
-        page = Path(__file__).parent.parent / "docs" / "how-to.md"
+        page = Path(__file__).parent.parent / "docs/how-to/notifications.md"
         [block] = re.findall(
             r"```python\n(LOGGING = .*?)```", page.read_text(), re.DOTALL
         )
