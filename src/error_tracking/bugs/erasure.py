@@ -234,7 +234,12 @@ class Eraser:
         return {label for label in labels if len(label) >= SHORTEST}
 
     def _rows_of(self, model: type[Model]) -> Iterator[Any]:
-        """Yield every row of *model*, in batches."""
+        """
+        Yield every row of *model*, in batches.
+
+        ``QuerySet.iterator()`` would need a server-side cursor on PostgreSQL, which
+        does not work behind a PgBouncer that pools transactions.
+        """
         rows = _manager_of(model).order_by("pk")
         last = 0
         count = 0
@@ -319,10 +324,9 @@ class Eraser:
             clients.append(f"ip:{subscriber_of(self.person.ip)}")
         if not clients:
             return
-        groups = ErrorGroup.objects.order_by("pk").values_list("pk", "fingerprint")
-        for pk, fingerprint in groups.iterator(chunk_size=BATCH_ROWS):
-            hashes = [client_hash_of(client, fingerprint) for client in clients]
-            rows = GroupClient.objects.filter(group=pk, hash__in=hashes)
+        for group in self._rows_of(ErrorGroup):
+            hashes = [client_hash_of(client, group.fingerprint) for client in clients]
+            rows = GroupClient.objects.filter(group=group, hash__in=hashes)
             if self.is_dry:
                 self.summary.clients += rows.count()
             else:
