@@ -1,4 +1,4 @@
-"""Makes a virtual environment with the project in it, and makes it anew when what it needs has changed."""
+"""Makes a virtual environment with the project in it, and again when what it needs has changed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = "error-tracking-environment.json"
+CONSTRAINTS = ROOT / "constraints.txt"
 STILL_SECONDS = 30.0  # longest silence: after it people wonder whether it has hung
 
 
@@ -37,10 +40,14 @@ def find_interpreter(version: str) -> str | None:
     return None
 
 
+def django_group(version: str) -> str:
+    """Return the dependency group that has the Django series *version* ("5.2")."""
+    return "django" + version.replace(".", "")
+
+
 def requirements(groups: list[str]) -> list[str]:
     """Return the requirements of the dependency *groups* in pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    known = project["dependency-groups"]
+    known = _pyproject()["dependency-groups"]
     found: list[str] = []
     for group in groups:
         for each in known[group]:
@@ -52,64 +59,87 @@ def requirements(groups: list[str]) -> list[str]:
     return found
 
 
+def lowest_requirements() -> list[str]:
+    """Return what the project requires, optional parts too, in its lowest versions."""
+    project = _pyproject()["project"]
+    declared = list(project["dependencies"])
+    for each in project["optional-dependencies"].values():
+        declared += each
+    return [re.sub(r">=([\w.]+).*", r"==\1", each) for each in declared]
+
+
 def ensure(
     folder: Path,
     *,
     interpreter: str = sys.executable,
-    django: str = "",
     groups: list[str] | None = None,
+    is_lowest: bool = False,
 ) -> Path:
     """
-    Make the environment *folder*, unless it is there and right; return its Python.
+    Make the environment *folder*, unless it exists and is right; return its Python.
+
+    Versions come from constraints.txt, so that two runs test the same.
 
     Args:
         folder: Where the environment is.
 
         interpreter: The Python it is made with.
 
-        django: The series of Django in it, "5.2"; the newest the project takes by default.
+        groups: Dependency groups of pyproject.toml to install as well. One that names a
+            series of Django ("django52") makes the environment again if it has another.
 
-        groups: Dependency groups of pyproject.toml to install as well.
+        is_lowest: Install the lowest versions that the project declares, instead of
+            those in constraints.txt.
 
     Raises:
         SystemExit: Something could not be installed; the installer has said what.
     """
     python = folder / "bin" / "python"
-    wanted = [*([f"Django~={django}.0"] if django else []), *requirements(groups or [])]
-    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    stamp = {"interpreter": interpreter, "requirements": wanted, "project": project}
-    if python.exists() and _stamp(folder).get("project") == project:
-        have = _stamp(folder)
-        is_enough = set(wanted) <= set(have.get("requirements", [])) and (
-            not django or have == stamp
-        )
-        if is_enough:
-            return python
+    groups = groups or []
+    wanted = requirements(groups)
+    if is_lowest:
+        wanted += lowest_requirements()
+    stamp = {
+        "interpreter": interpreter,
+        "requirements": wanted,
+        "project": _digest("pyproject.toml"),
+        "constraints": "" if is_lowest else _digest("constraints.txt"),
+    }
+    if python.exists() and _is_enough(_stamp(folder), stamp, groups):
+        return python
     print(f"Setting up {folder.name} (once) …", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     _run([interpreter, "-m", "venv", str(folder)])
-    _run(
-        [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-e",
-            str(ROOT),
-            *wanted,
-        ]
-    )
+    command = [str(python), "-m", "pip", "install", "--quiet"]
+    command += ["--disable-pip-version-check", "-e", str(ROOT), *wanted]
+    if not is_lowest:
+        command += ["--constraint", str(CONSTRAINTS)]
+    _run(command)
     (folder / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     return python
 
 
-def _stamp(folder: Path) -> dict[str, object]:
+def _is_enough(have: dict[str, Any], wanted: dict[str, Any], groups: list[str]) -> bool:
+    """Return whether an environment with the stamp *have* serves where *wanted* is asked for."""
+    if any(group.startswith("django") for group in groups):
+        return have == wanted
+    same = ("project", "constraints")
+    if any(have.get(name) != wanted[name] for name in same):
+        return False
+    return set(wanted["requirements"]) <= set(have.get("requirements", []))
+
+
+def _pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
+
+
+def _stamp(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, object] = json.loads(
-            (folder / STAMP).read_text(encoding="utf-8")
-        )
+        found: dict[str, Any] = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found

@@ -14,7 +14,9 @@ LEAST = (3, 11)
 NEWEST = 19  # of the names to look for; what is newer is found as soon as it is called python3
 TASKS = {
     "demo": ([".venv"], "scripts/demo.py"),
+    "check": ([], "scripts/check.py"),
     "test": ([], "scripts/run_tests.py"),
+    "matrix": ([], "scripts/matrix.py"),
     "docs": ([".venv-docs", "docs"], "scripts/build_docs.py"),
     "bench": ([".venv-bench", "bench"], "bench.run"),
     "bench-admin": ([".venv-bench", "bench"], "bench.admin_pages"),

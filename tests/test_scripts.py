@@ -42,7 +42,9 @@ def make(task, python, path):
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
-@pytest.mark.parametrize("task", ["demo", "test", "bench", "bench-admin"])
+@pytest.mark.parametrize(
+    "task", ["demo", "check", "test", "matrix", "bench", "bench-admin"]
+)
 class TestOldPython:
     def test_alone_ends_in_one_sentence(self, task, old_python, tmp_path):
         answer = make(task, old_python, tmp_path / "empty")
@@ -85,7 +87,8 @@ class TestOldPython:
                 check=False,
             )
         assert f"is Python 3.9, so {newer} is used." in answer.stderr
-        script = "run_tests" if task == "test" else "environment"
+        scripts = {"check": "check", "test": "run_tests", "matrix": "matrix"}
+        script = scripts.get(task, "environment")
         assert answer.stdout == f"ran scripts/{script}.py\n"
 
 
@@ -108,34 +111,63 @@ def test_any_python_can_read_the_script_that_finds_a_newer_one():
 
 class TestProgress:
     @pytest.fixture
-    def run_tests(self, monkeypatch):
+    def steps(self, monkeypatch):
         monkeypatch.syspath_prepend(ROOT / "scripts")
-        import run_tests
+        import steps
 
-        monkeypatch.setattr(run_tests, "STILL_SECONDS", 0.2)
-        return run_tests
+        monkeypatch.setattr(steps, "STILL_SECONDS", 0.2)
+        return steps
 
-    def run(self, run_tests, code, logs):
-        step = run_tests.Step("suite", [sys.executable, "-uc", code], {}, number=2)
+    def run(self, steps, code, logs):
+        step = steps.Step("suite", [sys.executable, "-uc", code], number=2)
         return step.run(7, logs)
 
-    def test_a_long_step_shows_that_it_still_runs(self, run_tests, tmp_path, capsys):
+    def test_a_long_step_shows_that_it_still_runs(self, steps, tmp_path, capsys):
         code = "import time; print('..... [ 40%]'); time.sleep(1); print('5 passed')"
-        assert self.run(run_tests, code, tmp_path) is True
+        assert self.run(steps, code, tmp_path) is True
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == "[2/7] suite ..."
-        assert any("s so far  ..... [ 40%]" in line for line in lines[1:-1])
+        shown = "s so far, less than a minute left  ..... [ 40%]"
+        assert any(shown in line for line in lines[1:-1])
         assert lines[-1].startswith("[2/7] suite: ok in ")
         assert lines[-1].endswith("5 passed")
 
     def test_a_failed_step_shows_its_end_and_names_its_log(
-        self, run_tests, tmp_path, capsys
+        self, steps, tmp_path, capsys
     ):
         code = "[print('line', n) for n in range(200)]; raise SystemExit(3)"
-        assert self.run(run_tests, code, tmp_path) is False
+        assert self.run(steps, code, tmp_path) is False
         out = capsys.readouterr().out
         assert "line 199\n" in out
         assert "line 100\n" not in out
         assert "FAILED with status 3" in out
         assert str(tmp_path / "02.log") in out
         assert "line 0\n" in (tmp_path / "02.log").read_text()
+
+    @pytest.mark.parametrize(
+        ("line", "passed", "left"),
+        [
+            ("....... [ 25%]", 300, ", about 15 min left"),
+            ("....... [ 99%]", 300, ", less than a minute left"),
+            ("....... [  9%]", 300, ""),  # too early to say
+            ("Setting up .venv (once)", 300, ""),
+            ("", 0, ""),
+        ],
+    )
+    def test_time_left_follows_from_the_share_that_is_done(
+        self, steps, line, passed, left
+    ):
+        assert steps.time_left(line, passed) == left
+
+    def test_steps_end_with_the_names_of_those_that_failed(
+        self, steps, tmp_path, capsys
+    ):
+        times = tmp_path / "times.json"
+        good = steps.Step("good", [sys.executable, "-c", "print('fine')"])
+        bad = steps.Step("bad", [sys.executable, "-c", "raise SystemExit(1)"])
+        assert steps.run_all([good], [bad], times=times) == [bad]
+        out = capsys.readouterr().out
+        assert "FAILED: bad\n1 of 2 steps passed in 0 minutes" in out
+        assert "The last run here" not in out
+        assert steps.run_all([good], [], times=times) == []
+        assert "The last run here took 0 minutes." in capsys.readouterr().out

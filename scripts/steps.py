@@ -1,0 +1,233 @@
+"""Steps: commands that must succeed, run with progress on the screen and their output in files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import environment
+
+PORTS = {"PostgreSQL": 5432, "MariaDB": 3306, "Redis": 6379, "RabbitMQ": 5672}
+PROGRAMS = {
+    "gh": ("gh",),
+    "Chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "PgBouncer": ("pgbouncer", "/usr/sbin/pgbouncer"),
+}
+STILL_SECONDS = 30.0  # longest silence: after it people wonder whether it has hung
+TAIL_LINES = 60  # of a failed step: the summary of pytest and the end of a traceback
+#: pytest's own progress. Below a tenth the tests at the beginning say little about the rest.
+PROGRESS = re.compile(r"\[ *(\d+)%\]$")
+LEAST_PERCENT = 10
+#: Reading one header from META costs less than building request.headers, for each failed
+#: request, and does not raise where a server put something odd into META.
+DJANGO_UPGRADE = ["--target-version", "5.2", "--skip", "request_headers"]
+CODE_FOLDERS = ("src", "tests", "example", "scripts", "bench")
+
+
+def is_listening(port: int) -> bool:
+    """Return whether something answers on *port* of this machine."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def missing_services() -> list[str]:
+    """Return the names of the services and programs that cannot be used here."""
+    missing = [name for name, port in PORTS.items() if not is_listening(port)]
+    return missing + [
+        name for name, names in PROGRAMS.items() if not any(map(shutil.which, names))
+    ]
+
+
+@dataclasses.dataclass
+class Step:
+    """One command that must succeed, and where its output goes."""
+
+    title: str
+    command: list[str]
+    extra: dict[str, str] = dataclasses.field(default_factory=dict)
+    number: int = 0
+    seconds: float = 0.0
+    summary: str = ""
+
+    def run(self, total: int, logs: Path) -> bool:
+        """
+        Run it and show how far it is; show the end of its output if it failed.
+
+        Args:
+            total: Number of steps, shown with the number of this one.
+
+            logs: Folder for the output.
+
+        Returns:
+            Whether it succeeded.
+        """
+        name = f"[{self.number}/{total}] {self.title}"
+        log = logs / f"{self.number:02}.log"
+        print(f"{name} ...", flush=True)
+        status = self._wait(name, log)
+        self.summary = "".join(tail(log, 1))
+        if status == 0:
+            print(f"{name}: ok in {self.seconds:.0f} s  {self.summary}", flush=True)
+            return True
+        # One print, so that what another step says at this moment does not come between.
+        # The names come last: of many failures the end of the log shows only some.
+        shown = [*tail(log, TAIL_LINES), *failed_tests(log)]
+        lines = "\n".join(f"    {line}" for line in shown)
+        print(
+            f"{lines}\n{name}: FAILED with status {status} after {self.seconds:.0f} s, "
+            f"all of its output is in {log}",
+            flush=True,
+        )
+        return False
+
+    def _wait(self, name: str, log: Path) -> int:
+        """Run the command to its end, showing every half minute how far it is."""
+        started = time.monotonic()
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                self.command,
+                cwd=environment.ROOT,
+                env={**os.environ, **self.extra},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            while True:
+                try:
+                    return process.wait(STILL_SECONDS)
+                except subprocess.TimeoutExpired:
+                    last = "".join(tail(log, 1))
+                    passed = time.monotonic() - started
+                    left = time_left(last, passed)
+                    print(
+                        f"{name}: {passed:.0f} s so far{left}  {last[-60:]}", flush=True
+                    )
+                finally:
+                    self.seconds = time.monotonic() - started
+
+
+def time_left(line: str, passed: float) -> str:
+    """
+    Return how long a step will still take, as far as the *line* of its output says.
+
+    Args:
+        line: The latest line of the step's output.
+
+        passed: Seconds since the step began.
+    """
+    found = PROGRESS.search(line.rstrip())
+    if found is None or int(found[1]) < LEAST_PERCENT:
+        return ""
+    percent = int(found[1])
+    seconds = passed * (100 - percent) / percent
+    if seconds < 60:
+        return ", less than a minute left"
+    return f", about {seconds / 60:.0f} min left"
+
+
+def failed_tests(path: Path) -> list[str]:
+    """Return the names of the tests that failed, from pytest's summary in the file *path*."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    words = (line.split() for line in text.splitlines())
+    return [
+        f"failed: {found[1]}"
+        for found in words
+        if len(found) > 1 and found[0] in {"FAILED", "ERROR"} and "::" in found[1]
+    ]
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """Return the last *lines* of the file *path* that are not empty."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [line for line in text.splitlines() if line.strip()][-lines:]
+
+
+def run_all(
+    steps: list[Step],
+    at_once: list[Step],
+    last: list[Step] | None = None,
+    *,
+    times: Path | None = None,
+) -> list[Step]:
+    """
+    Run *steps* one after the other, *at_once* two at a time, then *last*; return the failed.
+
+    Args:
+        steps: Steps of which each must have ended before the next begins.
+
+        at_once: Steps that do not disturb each other.
+
+        last: Steps that need the results of those before.
+
+        times: A file that keeps how long each step took, to say so the next time.
+    """
+    last = last or []
+    all_steps = [*steps, *at_once, *last]
+    for number, step in enumerate(all_steps, 1):
+        step.number = number
+    total = len(all_steps)
+    _show_last_time(times)
+    logs = Path(tempfile.mkdtemp(prefix="error_tracking-tests-"))
+    started = time.monotonic()
+    passed = [step.run(total, logs) for step in steps]
+    with ThreadPoolExecutor(2) as pool:
+        passed += pool.map(lambda step: step.run(total, logs), at_once)
+    passed += [step.run(total, logs) for step in last]
+    minutes = (time.monotonic() - started) / 60
+    if times is not None:
+        times.write_text(json.dumps({"minutes": minutes}), encoding="utf-8")
+    failed = [step for step, is_ok in zip(all_steps, passed, strict=True) if not is_ok]
+    print("\n" + "=" * 70)
+    for step in failed:
+        print(f"FAILED: {step.title}")
+    print(f"{total - len(failed)} of {total} steps passed in {minutes:.0f} minutes")
+    if not failed:
+        shutil.rmtree(logs, ignore_errors=True)
+    return failed
+
+
+def _show_last_time(times: Path | None) -> None:
+    if times is None or not times.exists():
+        return
+    minutes = json.loads(times.read_text(encoding="utf-8"))["minutes"]
+    print(f"The last run here took {minutes:.0f} minutes.")
+
+
+def quality_steps(python: str) -> list[Step]:
+    """
+    Return the steps that need neither a database nor much time, run with *python*.
+
+    .pre-commit-config.yaml runs the same programs in the same versions.
+    """
+    root = environment.ROOT
+    tools = str(Path(python).parent)
+    sources_of_python = sorted(
+        str(path) for folder in CODE_FOLDERS for path in (root / folder).rglob("*.py")
+    )
+    sources = {
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "PYTHONPATH": str(environment.ROOT),
+    }
+    migrations = ["makemigrations", "--check", "--dry-run", "error_tracking"]
+    return [
+        Step("lint", [f"{tools}/ruff", "check"]),
+        Step("format", [f"{tools}/ruff", "format", "--check"]),
+        Step(
+            "django-upgrade",
+            [f"{tools}/django-upgrade", *DJANGO_UPGRADE, *sources_of_python],
+        ),
+        Step("types", [f"{tools}/mypy"]),
+        Step("contracts", [f"{tools}/lint-imports"]),
+        Step("migrations", [python, "-m", "django", *migrations], sources),
+    ]
