@@ -420,8 +420,69 @@ def test_page_of_a_bug_offers_what_would_change_it(
     assert set(buttons(admin_client, bug)) == offered
     configure(GITHUB_REPO="acme/shop")
     assert set(buttons(admin_client, bug)) == {*offered, "create_github_issue"}
+    other = KnownBug(title="other", environment=bug.environment)
+    other.save()
+    KnownBug.objects.filter(pk=bug.pk).update(merged_into=other)
+    assert buttons(admin_client, bug) == []
     bug.delete()
     assert buttons(admin_client, bug) == ["restore"]
+
+
+def test_mute_keeps_the_condition_that_was_filled_in(admin_client, immediate):
+    record()
+    bug = KnownBug.objects.get()
+    until = {"muted_until_0": "2099-12-24", "muted_until_1": "08:00:00"}
+    save(
+        admin_client,
+        "change",
+        bug.pk,
+        muted_until=None,
+        **until,
+        muted_until_count=9_999,
+        _act="mute",
+    )
+    bug.refresh_from_db()
+    assert bug.status == "muted"
+    assert (bug.muted_until.year, bug.muted_until_count) == (2099, 9_999)
+
+
+def test_action_that_changes_nothing_says_so(admin_client, immediate):
+    record()
+    bug = KnownBug.objects.get()
+    for action in ("reopen", "restore"):
+        text = act(admin_client, "knownbug", action, bug).text
+        assert "Nothing has changed." in text, action
+
+
+def test_assignee_is_chosen_by_name_among_those_who_may_change_bugs(
+    admin_client, immediate
+):
+    record()
+    bug = KnownBug.objects.get()
+    User.objects.create_user("a visitor")
+    gone_quiet = User.objects.create_user("no longer staff")
+
+    def names():
+        form = admin_client.get(form_of(bug.pk)).context["adminform"].form
+        return [label for _key, label in form.fields["assignee"].choices]
+
+    assert names() == ["---------", "admin"]
+    KnownBug.objects.update(assignee=gone_quiet)
+    assert names() == ["---------", "admin", "no longer staff"]
+    save(admin_client, "change", bug.pk, assignee=User.objects.get(username="admin").pk)
+    bug.refresh_from_db()
+    assert str(bug.assignee) == "admin"
+    form = admin_client.get(url("knownbug", "add")).context["adminform"].form
+    assert len(form.fields["assignee"].choices) == 2
+
+
+def test_form_links_only_to_what_its_reader_may_open(client, immediate):
+    record()
+    bug = KnownBug.objects.get()
+    text = staff(client, "change_knownbug").get(form_of(bug.pk)).text
+    assert bug.title in text.partition("Error groups")[2]
+    assert url("errorgroup") not in text
+    assert url("errorlog") not in text
 
 
 def test_button_on_the_page_of_a_bug_saves_acts_and_stays(admin_client, immediate):

@@ -7,15 +7,21 @@ import re
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from error_tracking.admin import search
-from error_tracking.admin.keyset import Cursor
+from error_tracking.admin.keyset import Cursor, KeysetChangeList
 from error_tracking.bugs import table_size
-from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
+from error_tracking.models import (
+    ErrorGroup,
+    ErrorLog,
+    Filing,
+    HourlyCount,
+    KnownBug,
+)
 from error_tracking.recorder import store
 from tests.factories import make_event
 
@@ -111,6 +117,38 @@ class TestViews:
             assert len(shown(response)) == view.count, view.name
             assert response.context["cl"].view.name == view.name
 
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "severity__exact=critical",
+            "filings__state__exact=failed",
+            "environment=staging",
+            "environment=*&severity__exact=high",
+            "status__exact=resolved&severity__exact=high",
+            "q=order",
+            "q=order&environment=production&severity__exact=high",
+            "unfiled=failed&tracker=markdown&reason=no+room",
+            "sort=day",
+        ],
+    )
+    def test_numbers_of_the_views_are_right_under_any_filter(
+        self, admin_client, bugs, query
+    ):
+        rows = KnownBug.all_objects
+        names = ("open", "mine", "resolved", "deleted")
+        rows.filter(pk__in=[bugs[name].pk for name in names]).update(
+            severity="critical"
+        )
+        Filing.objects.filter(bug__in=[bugs["open"], bugs["muted"]]).update(
+            state="failed", reason="no room"
+        )
+        # A bug with two filings is one bug.
+        bugs["open"].filings.create(tracker="github", state="failed", reason="x")
+        links = admin_client.get(f"{url('knownbug')}?{query}").context["view_links"]
+        for address, view, _is_shown in links:
+            response = admin_client.get(url("knownbug") + address)
+            assert len(shown(response)) == view.count, (view.name, address)
+
     def test_empty_view_says_so(self, admin_client):
         make_bugs(1)
         text = admin_client.get(url("knownbug"), {"view": "muted"}).text
@@ -197,6 +235,7 @@ class TestPages:
         [
             ("knownbug", "?view=all"),
             ("knownbug", "?view=all&sort=count"),
+            ("knownbug", "?view=all&sort=day"),
             ("errorlog", "?environment=production"),
             ("errorgroup", "?view=all"),
         ],
@@ -225,6 +264,30 @@ class TestPages:
             cl = admin_client.get(url(model) + cl.newer_url).context["cl"]
             backwards.append([row.pk for row in cl.result_list])
         assert backwards[::-1] == pages
+
+    def test_most_in_24_hours_come_first_on_every_page(self, admin_client):
+        bugs = make_bugs(7)
+        counts = (0, 5, 2, 9, 2, 7, 1)
+        for bug, count in zip(bugs, counts, strict=True):
+            rows = HourlyCount.objects.filter(group__bug=bug)
+            # What is older than a day does not count.
+            old = rows.get()
+            HourlyCount.objects.create(
+                group=old.group, hour=old.hour - dt.timedelta(hours=30), count=100
+            )
+            rows.filter(pk=old.pk).update(count=count)
+        long_ago = timezone.now() - dt.timedelta(days=3)
+        [never, *_others] = bugs
+        KnownBug.objects.filter(pk=never.pk).update(last_occurrence=long_ago)
+        found = []
+        address = "?sort=day"
+        while address:
+            response = admin_client.get(url("knownbug") + address)
+            found += [(row.bug.pk, row.day_count) for row in response.context["rows"]]
+            address = response.context["cl"].older_url
+        assert [count for _pk, count in found] == sorted(counts, reverse=True)
+        assert {pk for pk, _count in found} == {bug.pk for bug in bugs}
+        assert '<option value="day" selected>' in response.text
 
     @pytest.mark.parametrize(
         "cursor",
@@ -442,6 +505,37 @@ class TestSearch:
         ):
             text = admin_client.get(address).text
             assert f'action="{url("knownbug", "search")}"' in text, address
+
+
+@pytest.mark.parametrize(
+    "query", ["", "environment=staging", "status_code=404", "q=order", "bug__isnull=0"]
+)
+def test_numbers_of_the_views_of_groups_are_those_of_their_lists(admin_client, query):
+    bugs = make_bugs(3)
+    ErrorGroup.objects.filter(bug=bugs[0]).update(bug=None, environment="staging")
+    ErrorGroup.objects.filter(bug=bugs[1]).update(bug=None, status_code=404)
+    links = admin_client.get(f"{url('errorgroup')}?{query}").context["view_links"]
+    for address, view, _is_shown in links:
+        response = admin_client.get(url("errorgroup") + address)
+        assert len(response.context["rows"]) == view.count, (view.name, address)
+
+
+@pytest.mark.parametrize("model", ["knownbug", "errorgroup", "errorlog"])
+def test_list_without_tables_says_what_to_do(admin_client, monkeypatch, model):
+    def fail(*_args, **_more):
+        raise OperationalError("no such table: error_tracking_knownbug")
+
+    monkeypatch.setattr(KeysetChangeList, "get_queryset", fail)
+    response = admin_client.get(url(model))
+    assert response.status_code == 200
+    assert "manage.py migrate" in response.text
+
+    def break_down(*_args, **_more):
+        raise OperationalError("disk I/O error")
+
+    monkeypatch.setattr(KeysetChangeList, "get_queryset", break_down)
+    with pytest.raises(OperationalError, match="disk"):
+        admin_client.get(url(model))
 
 
 class TestNotBugs:

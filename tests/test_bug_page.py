@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 import re
 import shlex
@@ -17,7 +18,8 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from error_tracking.admin import evidence
-from error_tracking.models import ErrorLog, KnownBug
+from error_tracking.dashboard.trend import trend_of
+from error_tracking.models import ErrorLog, HourlyCount, KnownBug
 from tests.admin_urls import urlpatterns as admin_urlpatterns
 
 SCRIPT = "<script>alert(1)</script>"
@@ -45,15 +47,22 @@ def bug(immediate, settings):
     return KnownBug.objects.get()
 
 
+def address_of(bug):
+    return reverse("admin:error_tracking_knownbug_change", args=[bug.pk])
+
+
 def page(client, bug, query=""):
-    address = reverse("admin:error_tracking_knownbug_change", args=[bug.pk])
-    return client.get(address + query)
+    return client.get(address_of(bug) + query)
 
 
 def act(client, bug, action, **data):
     address = reverse("admin:error_tracking_knownbug_action", args=[bug.pk])
     response = client.post(address, {"action": action, **data}, follow=True)
     return [str(message) for message in response.context["messages"]]
+
+
+def badges(client, bug):
+    return page(client, bug).text.partition('et-badges">')[2].partition("</p>")[0]
 
 
 def staff(client, *permissions):
@@ -136,6 +145,103 @@ def test_deleted_and_merged_bugs_say_so(admin_client, bug):
     assert "Restore" in text
 
 
+def test_regression_says_when_where_and_who_had_resolved_it(
+    admin_client, bug, configure
+):
+    configure(RELEASE="1.0")
+    KnownBug.objects.filter(pk=bug.pk).resolve(by="mara", release="1.1")
+    assert "Regressed" not in page(admin_client, bug).text
+    KnownBug.objects.filter(pk=bug.pk).regress(timezone.now(), "1.2")
+    text = page(admin_client, bug).text
+    banner = re.search(r"<bdi>(Regressed .*?)</bdi>", text)[1]
+    assert "seconds ago in release 1.2, resolved " in banner
+    assert banner.endswith("ago by mara in 1.1.")
+
+
+def test_resolved_bug_says_how_often_it_is_still_seen(admin_client, bug):
+    KnownBug.objects.filter(pk=bug.pk).resolve()
+    words = "since it was resolved, in older releases"
+    assert words not in page(admin_client, bug).text
+    long_ago = timezone.now() - dt.timedelta(hours=3)
+    KnownBug.objects.update(resolved_at=long_ago)
+    assert f"Seen 3 times {words}" in page(admin_client, bug).text
+
+
+def test_same_error_of_another_environment_is_linked(admin_client, bug):
+    [group] = bug.groups.all()
+    group.pk, group.environment, group.bug = None, "staging", None
+    group.save()
+    twin, _is_new = KnownBug.open_for_group(group)
+    assert (
+        f'<bdi>staging</bdi>: <a href="{address_of(twin)}">'
+        in page(admin_client, bug).text
+    )
+    assert f'href="{address_of(bug)}"' in page(admin_client, twin).text
+    twin.delete()
+    assert "staging" not in page(admin_client, bug).text
+
+
+def test_title_that_a_person_gave_is_above_the_message(admin_client, bug):
+    assert "et-title" not in page(admin_client, bug).text
+    KnownBug.objects.update(title="The till is empty")
+    before, _, after = page(admin_client, bug).text.partition("The till is empty")
+    assert "<h1" not in before.partition('class="et-bug"')[2]
+    assert "basket 3 has no total" in after.partition("</h1>")[0]
+
+
+def test_equal_lines_of_the_history_are_one(admin_client, bug):
+    rows = KnownBug.objects.filter(pk=bug.pk)
+    for _ in range(3):
+        rows.record_activity("joined", text="OperationalError in shop.query")
+    rows.record_activity("note", text="look", by="mara")
+    history = page(admin_client, bug).context["page"].history
+    assert [(row.verb, times) for row, times in history] == [
+        ("note", 1),
+        ("joined", 3),
+        ("created", 1),
+    ]
+    assert "another error belongs to it 3 " in page(admin_client, bug).text
+
+
+def test_routes_of_an_incident_are_in_the_order_of_their_counts(admin_client, bug):
+    [group] = bug.groups.all()
+    for number, route in ((2, "/rare/"), (9, "/common/")):
+        group.pk, group.fingerprint = None, f"{number:032d}"
+        group.route, group.times_seen = route, number
+        group.save()
+    groups = page(admin_client, bug).context["page"].groups
+    assert [group.route for group, _share in groups] == [
+        "/common/",
+        "/pay/{basket}/",
+        "/rare/",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "before", "words"),
+    [
+        (5, 1, "up from 1"),
+        (1, 5_000, "down from 5,000"),
+        (3, 3, "as before"),
+        (0, 0, "as before"),
+        (109, 100, "as before"),
+        (111, 100, "up from 100"),
+        (3, 0, "up from 0"),
+    ],
+)
+def test_trend_is_told_in_words(count, before, words):
+    assert trend_of(count, before).words == words
+
+
+def test_occurrences_of_a_day_are_compared_with_the_day_before(admin_client, bug):
+    text = page(admin_client, bug).text
+    assert "3 in 24 hours" in text
+    assert '<span aria-hidden="true">↑</span> up from 0' in text
+    counts = HourlyCount.objects.all()
+    counts.update(hour=counts.get().hour - dt.timedelta(hours=24))
+    assert "down from 3" in page(admin_client, bug).text
+
+
 def test_number_of_queries_does_not_grow(admin_client, bug):
     def queries():
         with CaptureQueriesContext(
@@ -162,6 +268,7 @@ class TestActions:
             ("open", "start", {}, "in_progress", "somebody is working on it"),
             ("open", "mute", {"mute": "ever"}, "muted", "nothing is filed or sent"),
             ("open", "mute", {"mute": "week"}, "muted", "nothing is filed or sent"),
+            ("open", "mute", {"mute": "events_10"}, "muted", "10 more times. It is"),
             ("resolved", "reopen", {}, "open", "Open again."),
             ("muted", "reopen", {}, "open", "Open again."),
             ("resolved", "resolve", {}, "resolved", "resolved already"),
@@ -183,10 +290,22 @@ class TestActions:
         act(admin_client, bug, "mute", mute="tomorrow")
         bug.refresh_from_db()
         assert timezone.localtime(bug.muted_until).hour == 8
+        assert "muted until " in badges(admin_client, bug)
+        for choice, more in (("events_10", 10), ("events_100", 100)):
+            KnownBug.objects.update(status="open")
+            act(admin_client, bug, "mute", mute=choice)
+            bug.refresh_from_db()
+            assert bug.muted_until_count == bug.occurrence_count + more
+            assert f"muted for {more} more times" in badges(admin_client, bug)
+
+    def test_why_it_is_muted_is_a_note_that_stays_here(self, admin_client, bug):
+        act(admin_client, bug, "mute", mute="week", why="the till of Ada Lovelace")
+        [note] = bug.activities.filter(verb="note")
+        assert (note.text, note.by) == ("the till of Ada Lovelace", "admin")
+        assert "Ada" not in bug.activities.get(verb="muted").text
         KnownBug.objects.update(status="open")
-        act(admin_client, bug, "mute", mute="events")
-        bug.refresh_from_db()
-        assert bug.muted_until_count == bug.occurrence_count + 100
+        act(admin_client, bug, "mute", mute="ever", why=" ")
+        assert bug.activities.filter(verb="note").count() == 1
 
     def test_people_are_assigned_by_name(self, admin_client, bug):
         admin = User.objects.get()
@@ -226,6 +345,50 @@ class TestActions:
         assert "Create GitHub issue" not in page(client, bug).text
         address = reverse("admin:error_tracking_knownbug_action", args=[bug.pk])
         assert client.post(address, {"action": "file"}).status_code == 403
+
+    def test_filing_that_stopped_is_retried_with_its_reason(
+        self, client, admin_client, bug, configure
+    ):
+        configure(GITHUB_REPO="acme/shop")
+        assert "Create GitHub issue" in page(admin_client, bug).text
+        reason = "HTTP 403: the token may not write issues, and much more of this"
+        bug.filings.update(state="failed", reason=reason)
+        text = page(admin_client, bug).text
+        assert "Retry: HTTP 403: the token may not write issues" in text
+        assert "Create GitHub issue" not in text
+        [message] = act(admin_client, bug, "retry")
+        assert "tried again" in message
+        assert not bug.filings.filter(state="failed").exists()
+        staff(client, "view_knownbug", "change_knownbug")
+        address = reverse("admin:error_tracking_knownbug_action", args=[bug.pk])
+        assert client.post(address, {"action": "retry"}).status_code == 403
+
+    @pytest.mark.parametrize("status", ["open", "resolved", "muted"])
+    @pytest.mark.parametrize("state", ["here", "deleted", "merged"])
+    def test_only_what_would_change_the_bug_is_offered(
+        self, admin_client, bug, status, state
+    ):
+        KnownBug.objects.update(status=status, resolved_at=timezone.now())
+        if state == "deleted":
+            bug.delete()
+        if state == "merged":
+            other = KnownBug(title="other", environment=bug.environment)
+            other.save()
+            KnownBug.objects.filter(pk=bug.pk).update(
+                status="resolved", merged_into=other
+            )
+        text = page(admin_client, bug).text
+        found = set(re.findall(r'name="action" value="(\w+)"', text))
+        expected = {
+            "open": {"resolve", "start", "assign_to_me", "mute", "assign", "merge"},
+            "resolved": {"reopen", "assign", "merge"},
+            "muted": {"resolve", "reopen", "assign", "merge"},
+        }[status]
+        if state == "deleted":
+            expected = {"restore"}
+        if state == "merged":
+            expected = set()
+        assert found - {"note"} == expected
 
     def test_form_is_behind_edit(self, admin_client, bug):
         assert "id_title" not in page(admin_client, bug).text

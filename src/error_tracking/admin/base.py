@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.contrib import admin
+from django.db import DatabaseError
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from error_tracking import conf
 from error_tracking.dashboard import queries
+from error_tracking.dashboard.views import missing_tables
 from error_tracking.models import ErrorLog
+from error_tracking.pages.degradation import savepoints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from django.http import HttpRequest, HttpResponse
     from django.utils.safestring import SafeString
@@ -95,6 +100,36 @@ class KindFilter(CountedFilter):
             }
 
 
+def explains_missing_tables(
+    view: Callable[..., HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Make a *view* of a list say what to do where the tables are not there yet."""
+
+    @functools.wraps(view)
+    def explaining(
+        self: PageAdmin,
+        request: HttpRequest,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            with savepoints():
+                return view(self, request, extra_context)
+        except DatabaseError as error:
+            problem = missing_tables(error)
+            if not problem:
+                raise
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("The list cannot be shown"),
+            "problem": problem,
+        }
+        template = "error_tracking/admin/list/problem.html"
+        return TemplateResponse(request, template, context)
+
+    return explaining
+
+
 class PageAdmin(ModelAdmin):
     """Has the pages that all of ours look like."""
 
@@ -103,6 +138,7 @@ class PageAdmin(ModelAdmin):
     change_list_template = "error_tracking/admin/list/base.html"
     change_form_template = "error_tracking/admin/change_form.html"
 
+    @explains_missing_tables
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

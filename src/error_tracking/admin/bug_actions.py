@@ -12,12 +12,14 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django.utils import timezone
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from error_tracking import conf
-from error_tracking.models import Activity, KnownBug
+from error_tracking.models import Activity, Filing, KnownBug
 
 from .base import without_nul
 
@@ -29,14 +31,18 @@ if TYPE_CHECKING:
 
 PEOPLE_OFFERED = 100
 MORNING = dt.time(8)
+# What fits on a button; the whole reason is below, where it was filed.
+REASON_CHARS = 50
 
 MUTE_CHOICES = (
     ("tomorrow", gettext_lazy("until tomorrow, 8:00")),
     ("week", gettext_lazy("for a week")),
-    ("events", gettext_lazy("until it happened 100 more times")),
+    ("events_10", gettext_lazy("until it happened 10 more times")),
+    ("events_100", gettext_lazy("until it happened 100 more times")),
     ("ever", gettext_lazy("until somebody opens it")),
 )
-MUTED_EVENTS = 100
+#: How many more events end the muting, by the choice.
+MUTED_EVENTS = {"events_10": 10, "events_100": 100}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,14 +69,39 @@ def offered(bug: KnownBug, *, can_file: bool) -> list[Action]:
         actions.append(Action("start", _("Start work")))
     if status in {KnownBug.Status.OPEN, KnownBug.Status.IN_PROGRESS}:
         actions.append(Action("assign_to_me", _("Assign to me")))
-    is_unfiled = not bug.github_issue_number
-    if can_file and is_unfiled and conf.get_settings().GITHUB_REPO:
-        actions.append(Action("file", _("Create GitHub issue")))
+    if can_file and bug.merged_into_id is None:
+        actions += _filing_actions(bug)
     return actions
+
+
+def _filing_actions(bug: KnownBug) -> list[Action]:
+    """Return the button that files *bug* now, or again with the reason why it has to."""
+    stopped = bug.filings.filter(
+        state__in=(Filing.State.FAILED, Filing.State.PAUSED)
+    ).exclude(reason="")
+    filing = stopped.order_by("tracker").first()
+    if filing is not None:
+        reason = Truncator(filing.reason).chars(REASON_CHARS)
+        return [Action("retry", _("Retry: %(reason)s") % {"reason": reason})]
+    is_unfiled = not bug.github_issue_number
+    if is_unfiled and conf.get_settings().GITHUB_REPO:
+        return [Action("file", _("Create GitHub issue"))]
+    return []
 
 
 def assignable() -> list[tuple[str, str]]:
     """Return keys and names of the people who may change bugs, by name."""
+    people = [(str(user.pk), str(user)) for user in _people()[:PEOPLE_OFFERED]]
+    return sorted(people, key=lambda person: person[1].lower())
+
+
+def people_offered(current: Any) -> Any:
+    """Return the query of the people who may change bugs, and of the one with the key *current*."""
+    users: Any = get_user_model()._default_manager
+    return users.filter(Q(pk__in=_people().values("pk")) | Q(pk=current))
+
+
+def _people() -> Any:
     model: Any = get_user_model()
     manager = model._default_manager
     try:
@@ -83,8 +114,7 @@ def assignable() -> list[tuple[str, str]]:
         users = manager.all()
         if hasattr(model, "is_staff"):
             users = users.filter(is_staff=True)
-    people = [(str(user.pk), str(user)) for user in users[:PEOPLE_OFFERED]]
-    return sorted(people, key=lambda person: person[1].lower())
+    return users
 
 
 def is_known(name: str) -> bool:
@@ -151,19 +181,25 @@ def _tomorrow_morning() -> dt.datetime:
 
 def _mute(bug: KnownBug, by: str, data: QueryDict, _request: HttpRequest) -> str:
     choice = data.get("mute", "")
+    if choice not in dict(MUTE_CHOICES):
+        raise ValueError(_("Choose for how long it is muted."))
     until = None
-    events = None
     if choice == "tomorrow":
         until = _tomorrow_morning()
     elif choice == "week":
         until = timezone.now() + dt.timedelta(days=7)
-    elif choice == "events":
-        events = MUTED_EVENTS
-    elif choice != "ever":
-        raise ValueError(_("Choose for how long it is muted."))
+    events = MUTED_EVENTS.get(choice)
     if not _rows(bug).mute(by=by, until=until, events=events):
         return _("Nothing has changed: it is muted already, or resolved.")
-    return _("Muted: it is counted, and nothing is filed or sent until then.")
+    why = data.get("why", "")
+    if why.strip():
+        # A note, which stays on the site: trackers publish what the history says of
+        # muting.
+        _rows(bug).add_note(why, by=by)
+    end = dict(MUTE_CHOICES)[choice]
+    return _(
+        "Muted %(end)s. It is counted, and nothing is filed or sent until then."
+    ) % {"end": end}
 
 
 def _assign(bug: KnownBug, by: str, data: QueryDict, _request: HttpRequest) -> str:

@@ -8,9 +8,22 @@ and reads no error log.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+import datetime as dt
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Window
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    Count,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+    When,
+    Window,
+)
 from django.db.models.functions import Coalesce, RowNumber
 from django.urls import reverse
 from django.utils import timezone
@@ -18,9 +31,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from error_tracking import conf
+from error_tracking.dashboard import attention
 from error_tracking.models import (
     ErrorGroup,
     Filing,
+    HourlyCount,
     KnownBug,
 )
 
@@ -29,12 +44,14 @@ from .keyset import AFTER, BEFORE, KeysetChangeList, hidden_fields
 from .list_parts import (
     DAYS_SHOWN,
     Bar,
+    Limit,
     Select,
     View,
     bars_of,
     chart_label,
     counted,
     counts_by,
+    limits_of,
     message_of_group,
     names_of_people,
     people_by,
@@ -50,6 +67,12 @@ if TYPE_CHECKING:
 
 VIEW = "view"
 SORT = "sort"
+#: In the query: the state of filings, and which tracker and reason these have.
+UNFILED = "unfiled"
+TRACKER = "tracker"
+REASON = "reason"
+#: The view of what the dashboard lists under "Needs attention".
+ATTENTION = "attention"
 ENVIRONMENT = "environment"
 #: In the query: bugs of every environment.
 EVERYWHERE = "*"
@@ -105,6 +128,12 @@ def views_for(request: HttpRequest) -> list[View]:
         View("deleted", _("Deleted"), Q(is_deleted=True)),
         View(ALL, _("All"), present),
     ]
+    if request.GET.get(VIEW) == ATTENTION:
+        environment = without_nul(request.GET.get(ENVIRONMENT, ""))
+        if environment in {"", EVERYWHERE}:
+            environment = conf.get_settings().environment
+        needs = attention.condition(environment, timezone.now())
+        views.insert(0, View(ATTENTION, _("Needs attention"), needs))
     return views
 
 
@@ -118,19 +147,39 @@ def with_annotations(bugs: Any) -> Any:
     )
 
 
+def with_day_count(bugs: Any, now: dt.datetime) -> Any:
+    """Return *bugs* with how often each was seen in the 24 hours that end *now*."""
+    day_ago = now - dt.timedelta(days=1)
+    counts = HourlyCount.objects.filter(
+        group__bug=OuterRef("pk"), hour__gt=day_ago, hour__lte=now
+    )
+    per_bug = counts.order_by().values("group__bug").annotate(seen=Sum("count"))
+    # Most bugs were last seen longer ago: nothing is added up for these.
+    seen = Case(
+        When(last_occurrence__gt=day_ago, then=Subquery(per_bug.values("seen"))),
+        output_field=BigIntegerField(),
+    )
+    return bugs.annotate(day_count=Coalesce(seen, 0))
+
+
 class BugChangeList(KeysetChangeList):
     """The bugs of one view and environment, in a form that the admin's actions know."""
 
-    own_params = frozenset({AFTER, BEFORE, VIEW, SORT})
+    own_params = frozenset({AFTER, BEFORE, VIEW, SORT, UNFILED, TRACKER, REASON})
+    #: What the pages are ordered by, by the name of the order in the address.
+    KEYSETS: ClassVar[dict[str, str]] = {
+        "last": "last_change",
+        "count": "occurrence_count",
+        "day": "day_count",
+    }
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Read from the query which bugs are meant, and in which order."""
-        self.sort = "last"
-        self.keyset = "last_change"
-        if request.GET.get(SORT) == "count":
-            self.sort = "count"
-            self.keyset = "occurrence_count"
-            self.is_number = True
+        self.sort = request.GET.get(SORT, "")
+        if self.sort not in self.KEYSETS:
+            self.sort = "last"
+        self.keyset = self.KEYSETS[self.sort]
+        self.is_number = self.sort != "last"
         self.views = views_for(request)
         self.view = self._chosen_view(request)
         super().__init__(request, *args, **kwargs)
@@ -145,18 +194,18 @@ class BugChangeList(KeysetChangeList):
         ):
             # Each view has a status of its own.
             return by_name[ALL]
-        default = TO_DO if search.is_empty else ALL
+        default = TO_DO
+        if request.GET.get(UNFILED) or not search.is_empty:
+            default = ALL
         return by_name.get(request.GET.get(VIEW, ""), by_name[default])
 
     @property
     def environment(self) -> str:
         """The environment whose bugs are shown, ``""`` for those of every one."""
         chosen = without_nul(self.params.get(ENVIRONMENT) or "")
-        if chosen == EVERYWHERE:
+        if self.query and not chosen:
             return ""
-        if chosen or self.query:
-            return chosen or ""
-        return conf.get_settings().environment
+        return _environment_called(chosen)
 
     def get_filters_params(self, params: Any = None) -> Any:
         """Return Django's own parameters; the environment has a default here."""
@@ -174,27 +223,63 @@ class BugChangeList(KeysetChangeList):
         page was shown.
         """
         self.root_queryset = with_annotations(self.root_queryset)
+        if self.sort == "day":
+            self.root_queryset = with_day_count(self.root_queryset, timezone.now())
         bugs = super().get_queryset(request, exclude_parameters)
+        self.of_all_views = self._with_unfiled(_of(self.environment, bugs))
         if request.method == "POST":
             return bugs
-        of_view: QuerySet[Any] = self.in_environment(bugs).filter(self.view.condition)
+        of_view: QuerySet[Any] = self.of_all_views.filter(self.view.condition)
         return of_view
 
-    def in_environment(self, bugs: Any) -> Any:
-        """Return those of *bugs* that are of the environment that is shown."""
-        if not self.environment:
+    def _with_unfiled(self, bugs: Any) -> Any:
+        """Return those of *bugs* that are not filed for the reason in the address."""
+        state = self.params.get(UNFILED, "")
+        if not state:
             return bugs
-        return bugs.filter(environment=self.environment)
+        filings = Filing.objects.all()
+        if self.environment:
+            filings = filings.wanted(self.environment)
+        for_reason = filings.filter(
+            state=state,
+            tracker=without_nul(self.params.get(TRACKER, "")),
+            reason=without_nul(self.params.get(REASON, "")),
+        )
+        return bugs.filter(pk__in=for_reason.values("bug"))
 
     def view_links(self) -> list[tuple[str, View, bool]]:
-        """Return address, view and whether it is shown, of each view with its number."""
-        bugs = self.in_environment(with_annotations(KnownBug.all_objects.all()))
+        """
+        Return address, view and whether it is shown, of each view with its number.
+
+        A view keeps the filters. It does not keep what is searched, nor a status: each
+        view has one of its own.
+        """
+        bugs = self.of_all_views
+        removed = [AFTER, BEFORE]
+        if self.query or any(name.startswith("status") for name in self.params):
+            chosen = without_nul(self.params.get(ENVIRONMENT) or "")
+            bugs = with_annotations(KnownBug.all_objects.all())
+            bugs = _of(_environment_called(chosen), bugs)
+            removed = [name for name in self.params if name not in {ENVIRONMENT, SORT}]
         links = []
         for view in counted(self.views, bugs):
-            params = {VIEW: view.name, "q": None}
-            address = self.get_query_string(params, remove=[AFTER, BEFORE, "status"])
+            address = self.get_query_string({VIEW: view.name}, remove=removed)
             links.append((address, view, view.name == self.view.name))
         return links
+
+
+def _environment_called(name: str) -> str:
+    """Return the environment that is meant in the address, ``""`` for every one."""
+    if name == EVERYWHERE:
+        return ""
+    return name or conf.get_settings().environment
+
+
+def _of(environment: str, bugs: Any) -> Any:
+    """Return those of *bugs* that are of *environment*, all for ``""``."""
+    if not environment:
+        return bugs
+    return bugs.filter(environment=environment)
 
 
 def environments() -> list[str]:
@@ -337,9 +422,34 @@ def selects_for(cl: BugChangeList) -> list[Select]:
     for name, label, values in fields:
         chosen = cl.params.get(name, "")
         found.append(Select.of(name, label, (anything, *values), chosen))
-    orders = (("last", _("last seen")), ("count", _("most often")))
+    orders = (
+        ("last", _("last seen")),
+        ("day", _("most in 24 hours")),
+        ("count", _("most often")),
+    )
     found.append(Select.of(SORT, _("Order"), orders, cl.sort))
     return found
+
+
+def limits_for(cl: BugChangeList) -> list[Limit]:
+    """Return what the address asks for that no filter shows: the dashboard links to it."""
+    limits = limits_of(
+        cl,
+        {
+            "created__gte": _("new since %s"),
+            "regressed_at__gte": _("regressed since %s"),
+            "resolved_at__gte": _("resolved since %s"),
+            "first_release__exact": _("first seen in %s"),
+        },
+    )
+    state = cl.params.get(UNFILED, "")
+    if state:
+        tracker, reason = cl.params.get(TRACKER, ""), cl.params.get(REASON, "")
+        label = dict(Filing.State.choices).get(state, state)
+        text = ": ".join(part for part in (tracker, str(label), reason) if part)
+        removed = [UNFILED, TRACKER, REASON, AFTER, BEFORE]
+        limits.append(Limit(text, cl.get_query_string(remove=removed)))
+    return limits
 
 
 def kept_params(cl: KeysetChangeList) -> list[tuple[str, str]]:

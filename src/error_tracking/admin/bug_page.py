@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import Count, OuterRef, Q, Subquery, Sum
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from error_tracking import conf
+from error_tracking.dashboard.trend import Trend, trend_of
 from error_tracking.events.message_pattern import message_pattern
 from error_tracking.models import (
     Activity,
@@ -70,6 +71,7 @@ class Fact:
     value: str
     note: str = ""
     url: str = ""
+    trend: Trend | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,6 +137,12 @@ class BugPage:
         bug: The bug; None on the page of what is not one.
         group: The group, where the page is not that of a bug.
         name: What stands before the badges.
+        own_title: The title of the bug, where a person has given it one.
+        notes: What must not be overlooked, one sentence each: that it regressed, or
+            that it is still seen though it is resolved.
+        twins: The bugs of the same error in other environments, with these.
+        history: The latest activities; equal ones that follow each other are one, with
+            their number.
         why_no_bug: Why the gate holds the group back.
 
     """
@@ -142,6 +150,9 @@ class BugPage:
     bug: KnownBug | None
     group: ErrorGroup | None
     name: str
+    own_title: str
+    notes: list[str]
+    twins: list[tuple[str, KnownBug]]
     why_no_bug: str
     message: str
     location: str
@@ -156,7 +167,7 @@ class BugPage:
     shares: list[tuple[str, list[Share]]]
     sample: int
     people: list[tuple[str, str, int]]
-    history: list[Activity]
+    history: list[tuple[Activity, int]]
     groups: list[tuple[ErrorGroup, int]]
     grouping: str
     dead_links: list[DeadLink]
@@ -179,6 +190,8 @@ def bug_page_for(bug: KnownBug, *, reference: str, shows_request: bool) -> BugPa
         keys, _log_with(keys, reference), _step_on_page, shows_request=shows_request
     )
     total = max(bug.occurrence_count, 1)
+    activities = list(bug.activities.order_by("-pk")[:HISTORY_SHOWN])
+    by_count = sorted(groups, key=lambda group: -group.times_seen)
     return _page(
         groups,
         occurrence,
@@ -186,12 +199,14 @@ def bug_page_for(bug: KnownBug, *, reference: str, shows_request: bool) -> BugPa
         bug=bug,
         name=bug.bug_id,
         title=bug.title,
+        own_title=_own_title(bug, groups),
+        notes=_notes(bug, activities),
+        twins=_twins(bug, groups),
         badges=_badges(bug),
-        # Of all groups, not only of those that the page lists.
-        facts=_facts(bug, bug.groups.values_list("pk", flat=True)),
+        facts=_facts(bug, groups),
         pull_requests=_pull_requests(bug),
-        history=list(bug.activities.order_by("-pk")[:HISTORY_SHOWN]),
-        groups=[(each, round(each.times_seen * 100 / total)) for each in groups],
+        history=_without_repetitions(activities),
+        groups=[(each, round(each.times_seen * 100 / total)) for each in by_count],
         visitor_words=_visitor_words(bug),
     )
 
@@ -269,6 +284,9 @@ def _page(
     rest: dict[str, Any] = {
         "bug": None,
         "group": None,
+        "own_title": "",
+        "notes": [],
+        "twins": [],
         "why_no_bug": "",
         "history": [],
         "groups": [],
@@ -353,9 +371,9 @@ def _badges_of_group(group: ErrorGroup) -> list[Badge]:
 
 def _facts_of_group(group: ErrorGroup) -> list[Fact]:
     now = timezone.now()
-    in_a_day, people = _seen_lately([group.pk], now)
+    in_a_day, day_before, people = _seen_lately([group.pk], now)
     return [
-        _seen(group.times_seen, in_a_day),
+        _seen(group.times_seen, in_a_day, day_before),
         Fact(_("People"), f"{people:,}", _("users or addresses, 30 days")),
         _since(group.first_seen, group.first_release, now),
         Fact(
@@ -367,7 +385,7 @@ def _facts_of_group(group: ErrorGroup) -> list[Fact]:
 
 def _badges(bug: KnownBug) -> list[Badge]:
     badges = [
-        Badge(str(bug.get_status_display()), bug.status),
+        Badge(_status(bug), bug.status),
         Badge(str(bug.get_severity_display()), bug.severity),
     ]
     running = conf.get_settings().release
@@ -386,9 +404,107 @@ def _badges(bug: KnownBug) -> list[Badge]:
     return badges
 
 
-def _facts(bug: KnownBug, groups: Iterable[int]) -> list[Fact]:
+def _status(bug: KnownBug) -> str:
+    """Return the status; of a muted bug also until when it is muted."""
+    status = str(bug.get_status_display())
+    if bug.status != KnownBug.Status.MUTED:
+        return status
+    if bug.muted_until is not None:
+        end = formats.date_format(_local(bug.muted_until), "SHORT_DATETIME_FORMAT")
+        return _("%(status)s until %(time)s") % {"status": status, "time": end}
+    if bug.muted_until_count is not None:
+        more = max(bug.muted_until_count - bug.occurrence_count, 0)
+        times = ngettext("for %(count)s more time", "for %(count)s more times", more)
+        return f"{status} {times % {'count': f'{more:,}'}}"
+    return status
+
+
+def _own_title(bug: KnownBug, groups: Sequence[ErrorGroup]) -> str:
+    """Return the title of *bug* if it is not that of one of its groups."""
+    if not groups or any(group.title == bug.title for group in groups):
+        return ""
+    return bug.title
+
+
+def _notes(bug: KnownBug, activities: Sequence[Activity]) -> list[str]:
+    """Return how it regressed, or how often it was seen since it was resolved."""
+    if bug.is_regression:
+        return [_regression_text(bug, activities)]
+    if bug.is_resolved and bug.resolved_at is not None:
+        # Not the hour in which it was resolved: that has occurrences from before.
+        counts = HourlyCount.objects.filter(
+            group__bug=bug.pk, hour__gt=hour_of(bug.resolved_at)
+        )
+        seen = counts.aggregate(sum=Sum("count", default=0))["sum"]
+        if seen:
+            text = ngettext(
+                "Seen %(count)s time since it was resolved, in older releases.",
+                "Seen %(count)s times since it was resolved, in older releases.",
+                seen,
+            )
+            return [text % {"count": f"{seen:,}"}]
+    return []
+
+
+def _regression_text(bug: KnownBug, activities: Sequence[Activity]) -> str:
+    """Return when *bug* regressed, where, and who had resolved it in which release."""
+    when = _("Regressed %(ago)s") % {"ago": ago_text(bug.regressed_at)}
+    parts = [when]
+    resolved = None
+    for activity in activities:
+        if activity.verb == Activity.Verb.REGRESSED and activity.text:
+            parts[0] = f"{when} {activity.text}"
+        if activity.verb == Activity.Verb.RESOLVED:
+            resolved = activity
+            break
+    if resolved is not None:
+        text = _("resolved %(ago)s") % {"ago": ago_text(resolved.created)}
+        if resolved.by:
+            names = {"ago": ago_text(resolved.created), "name": resolved.by}
+            text = _("resolved %(ago)s by %(name)s") % names
+        release = _in_release(bug.resolved_in_release)
+        parts.append(f"{text} {release}".strip())
+    return ", ".join(parts) + "."
+
+
+def _twins(bug: KnownBug, groups: Sequence[ErrorGroup]) -> list[tuple[str, KnownBug]]:
+    """Return the bugs of the same error in other environments, each once."""
+    fingerprints = [group.fingerprint for group in groups]
+    others = ErrorGroup.objects.filter(
+        fingerprint__in=fingerprints, bug__is_deleted=False
+    )
+    others = others.exclude(environment=bug.environment).select_related("bug")
+    twins = {}
+    for group in others.order_by("environment", "pk")[:GROUPS_SHOWN]:
+        if group.bug is not None:
+            twins[group.bug.pk] = (group.environment, group.bug)
+    return list(twins.values())
+
+
+def _without_repetitions(activities: Iterable[Activity]) -> list[tuple[Activity, int]]:
+    """Return *activities*; equal ones that follow each other once, with their number."""
+    rows: list[tuple[Activity, int]] = []
+    for activity in activities:
+        if rows:
+            last, times = rows[-1]
+            is_same = (last.verb, last.by, last.text) == (
+                activity.verb,
+                activity.by,
+                activity.text,
+            )
+            if is_same:
+                rows[-1] = (last, times + 1)
+                continue
+        rows.append((activity, 1))
+    return rows
+
+
+def _facts(bug: KnownBug, groups: Sequence[ErrorGroup]) -> list[Fact]:
     now = timezone.now()
-    in_a_day, people = _seen_lately(groups, now)
+    # Of all groups, not only of those that the page lists.
+    every_group = bug.groups.values_list("pk", flat=True)
+    in_a_day, day_before, people = _seen_lately(every_group, now)
+    last_release = groups[0].last_release if groups else ""
     who, who_note = _who(bug)
     filed = _("not filed")
     filed_note = _filing_note(bug)
@@ -400,10 +516,10 @@ def _facts(bug: KnownBug, groups: Iterable[int]) -> list[Fact]:
         filed_note = filed_note or bug.file_name
         filed_url = links.file_url(bug.file_name)
     return [
-        _seen(bug.occurrence_count, in_a_day),
+        _seen(bug.occurrence_count, in_a_day, day_before),
         Fact(_("People"), f"{people:,}", _("users or addresses, 30 days")),
         _since(bug.first_occurrence, bug.first_release, now),
-        Fact(_("Last"), ago_text(bug.last_occurrence, now)),
+        Fact(_("Last"), ago_text(bug.last_occurrence, now), _in_release(last_release)),
         Fact(_("Who"), who, who_note),
         Fact(_("Filed"), filed, filed_note, filed_url if is_web(filed_url) else ""),
     ]
@@ -416,22 +532,28 @@ def _pull_requests(bug: KnownBug) -> list[PullRequest]:
     return [each for each in found if is_web(each.url)]
 
 
-def _seen_lately(groups: Iterable[int], now: dt.datetime) -> tuple[int, int]:
-    """Return the occurrences of 24 hours, and the clients of 30 days."""
+def _seen_lately(groups: Iterable[int], now: dt.datetime) -> tuple[int, int, int]:
+    """Return the occurrences of 24 hours and of those before, and the clients of 30 days."""
     day_ago = hour_of(now) - dt.timedelta(hours=23)
-    counts = HourlyCount.objects.filter(group__in=groups, hour__gte=day_ago)
-    in_a_day = counts.aggregate(sum=Sum("count"))["sum"] or 0
+    two_days_ago = day_ago - dt.timedelta(hours=24)
+    counts = HourlyCount.objects.filter(group__in=groups, hour__gte=two_days_ago)
+    seen = counts.aggregate(
+        in_a_day=Sum("count", filter=Q(hour__gte=day_ago), default=0),
+        day_before=Sum("count", filter=Q(hour__lt=day_ago), default=0),
+    )
     since = now.date() - dt.timedelta(days=DAYS_SHOWN - 1)
     clients = GroupClient.objects.filter(group__in=groups, day__gte=since)
-    return in_a_day, clients.aggregate(count=Count("hash", distinct=True))["count"]
+    people = clients.aggregate(count=Count("hash", distinct=True))["count"]
+    return seen["in_a_day"], seen["day_before"], people
 
 
-def _seen(count: int, in_a_day: int) -> Fact:
+def _seen(count: int, in_a_day: int, day_before: int) -> Fact:
     times = ngettext("%(count)s time", "%(count)s times", count)
     return Fact(
         _("Seen"),
         times % {"count": f"{count:,}"},
         _("%(count)s in 24 hours") % {"count": f"{in_a_day:,}"},
+        trend=trend_of(in_a_day, day_before),
     )
 
 
@@ -657,7 +779,7 @@ def _days(counts: dict[dt.datetime, int], start: dt.datetime) -> list[Point]:
         day = _local(release.first_seen).date()
         releases.setdefault(day, []).append(release.version)
     return _points(
-        [f"{day:%d.%m.}" for day in days],
+        [formats.date_format(day, "j M") for day in days],
         [per_day[day] for day in days],
         [tuple(releases.get(day, ())) for day in days],
     )

@@ -154,13 +154,26 @@ class KnownBugAdmin(PageAdmin):
         "create_github_issue",
         "restore",
     )
-    raw_id_fields = ("assignee",)
     fieldsets = FIELDSETS
     readonly_fields = READ_ONLY
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[KnownBug]:
         """Return all bugs; a view hides deleted ones, their pages stay in reach."""
         return KnownBug.all_objects.order_by("-number")
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Offer the people who may change bugs by name, and whoever has the bug now."""
+        if db_field.name == "assignee":
+            match = request.resolver_match
+            key = match.kwargs.get("object_id") if match else None
+            current = None
+            if key is not None:
+                bug = self.get_object(request, unquote(key))
+                current = bug.assignee_id if bug is not None else None
+            kwargs["queryset"] = bug_actions.people_offered(current)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return what there is to fill in of a new bug, and all that is known of others."""
@@ -204,6 +217,8 @@ class KnownBugAdmin(PageAdmin):
                 "groups": bug.groups.order_by("-last_seen")[:LISTED],
                 "activities": bug.activities.order_by("-pk")[:LISTED],
                 "listed": LISTED,
+                "sees_groups": request.user.has_perm("error_tracking.view_errorgroup"),
+                "sees_logs": request.user.has_perm("error_tracking.view_errorlog"),
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -233,6 +248,7 @@ class KnownBugAdmin(PageAdmin):
             "view_links": view_links,
             "has_bugs": any(view.count for _address, view, _is_shown in view_links),
             "selects": bug_list.selects_for(cl),
+            "limits": bug_list.limits_for(cl),
             "kept_params": bug_list.kept_params(cl),
             "own_environment": conf.get_settings().environment,
             "search_report": report,
@@ -340,6 +356,11 @@ class KnownBugAdmin(PageAdmin):
         bugs = self._bugs(queryset)
         keys = list(bugs.values_list("pk", flat=True))
 
+        def words(count: int) -> Any:
+            if not count:
+                return _("Nothing has changed.")
+            return text(count) % count
+
         def count_changed() -> int:
             changed = change(bugs)
             return changed if isinstance(changed, int) else len(changed)
@@ -348,7 +369,7 @@ class KnownBugAdmin(PageAdmin):
             request,
             keys,
             count_changed,
-            text=lambda count: text(count) % count,
+            text=words,
             address=request.get_full_path(),
         )
 
@@ -442,9 +463,12 @@ class KnownBugAdmin(PageAdmin):
         }
         if can_change:
             can_file = self.has_file_issue_permission(request)
+            is_here = not bug.is_deleted and bug.merged_into_id is None
             context |= {
                 "actions": bug_actions.offered(bug, can_file=can_file),
-                "can_mute": bug.status in {"open", "in_progress"},
+                "can_resolve": is_here and not bug.is_resolved,
+                "can_assign": is_here,
+                "can_mute": is_here and bug.status in {"open", "in_progress"},
                 "can_comment": can_file and bug.github_issue_number is not None,
                 "mute_choices": bug_actions.MUTE_CHOICES,
                 "assignees": bug_actions.assignable(),
@@ -458,7 +482,7 @@ class KnownBugAdmin(PageAdmin):
         name = request.POST.get("action", "")
         bug = self.get_object(request, unquote(object_id))
         may_do = self.has_change_permission(request, bug)
-        if name == "file":
+        if name in {"file", "retry"}:
             may_do = self.has_file_issue_permission(request)
         if not may_do:
             raise PermissionDenied
@@ -468,6 +492,11 @@ class KnownBugAdmin(PageAdmin):
             raise Http404(object_id)
         if name == "file":
             self.create_github_issue(request, KnownBug.all_objects.filter(pk=bug.pk))
+        elif name == "retry":
+            bug.filings.retry()
+            self._tell(
+                request, _("Filing is tried again. This page shows how far it is.")
+            )
         else:
             self._perform(request, bug, name)
         address = reverse(
@@ -512,6 +541,9 @@ class KnownBugAdmin(PageAdmin):
         """Return the actions that would change *bug*."""
         if bug.is_deleted:
             return {"restore"}
+        if bug.merged_into_id is not None:
+            # Its groups belong to another bug now, so nothing would happen to it.
+            return set()
         offered = {name for name, statuses in CHANGES.items() if bug.status in statuses}
         has_issue = bug.github_issue_number or not conf.get_settings().GITHUB_REPO
         return offered if has_issue else {*offered, "create_github_issue"}
@@ -599,7 +631,7 @@ class KnownBugAdmin(PageAdmin):
         self._change_many(
             request,
             queryset,
-            lambda bugs: bugs.mute(by=by),
+            lambda bugs: _muted(bugs, by),
             lambda n: ngettext("%d bug muted.", "%d bugs muted.", n),
         )
 
@@ -734,6 +766,17 @@ class KnownBugAdmin(PageAdmin):
     def _tell(self, request: HttpRequest, text: Any) -> None:
         self.message_user(request, text, messages.SUCCESS)
         recorder.sweep_soon()  # trackers are told now, and pages know
+
+
+def _muted(bugs: Any, by: str) -> int:
+    """Mute *bugs*, each until what was filled in before. Return how many changed."""
+    changed = 0
+    for bug in bugs:
+        events = None
+        if bug.muted_until_count is not None:
+            events = max(bug.muted_until_count - bug.occurrence_count, 1)
+        changed += bug.mute(by=by, until=bug.muted_until, events=events)
+    return changed
 
 
 def _place_of(filing: Filing, bug: KnownBug) -> str | SafeString:

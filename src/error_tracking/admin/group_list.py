@@ -20,12 +20,14 @@ from .keyset import AFTER, BEFORE, KeysetChangeList, hidden_fields
 from .list_parts import (
     DAYS_SHOWN,
     Bar,
+    Limit,
     Select,
     View,
     bars_of,
     chart_label,
     counted,
     counts_by,
+    limits_of,
     message_of_group,
     people_by,
 )
@@ -97,16 +99,25 @@ class GroupChangeList(KeysetChangeList):
     ) -> QuerySet[Any]:
         """Return the groups of the view; an action gets those that were ticked."""
         groups = super().get_queryset(request, exclude_parameters)
+        self.of_all_views = groups
         if request.method == "POST":
             return groups
         return groups.filter(self.view.condition)
 
     def view_links(self) -> list[tuple[str, View, bool]]:
-        """Return address, view and whether it is shown, of each view with its number."""
+        """
+        Return address, view and whether it is shown, of each view with its number.
+
+        A view keeps the filters, but not what is searched, nor the bug.
+        """
+        groups = self.of_all_views
+        removed = [AFTER, BEFORE]
+        if self.query or any(name.startswith("bug") for name in self.params):
+            groups = ErrorGroup.objects.all()
+            removed = list(self.params)
         links = []
-        for view in counted(self.views, ErrorGroup.objects.all()):
-            params = {VIEW: view.name, "q": None}
-            address = self.get_query_string(params, remove=[AFTER, BEFORE, "bug"])
+        for view in counted(self.views, groups):
+            address = self.get_query_string({VIEW: view.name}, remove=removed)
             links.append((address, view, view.name == self.view.name))
         return links
 
@@ -176,6 +187,17 @@ def selects_for(cl: GroupChangeList) -> list[Select]:
         Select.of(name, label, (anything, *values), cl.params.get(name, ""))
         for name, (label, values) in choices.items()
     ]
+
+
+def limits_for(cl: GroupChangeList) -> list[Limit]:
+    """Return what the address asks for that no filter shows."""
+    return limits_of(
+        cl,
+        {
+            "last_seen__gte": _("seen since %s"),
+            "verdict_reason__exact": _("why no bug: %s"),
+        },
+    )
 
 
 def kept_params(cl: GroupChangeList) -> list[tuple[str, str]]:

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.db.models import Count, Q, Sum
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from error_tracking.models import ErrorGroup, GroupClient, HourlyCount
 
+from .keyset import AFTER, BEFORE
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .keyset import KeysetChangeList
 
 DAYS_SHOWN = 14
 #: How high the small chart is, in its own units.
@@ -59,6 +64,43 @@ class Select:
         for value, text in choices:
             options.append((str(value), str(text), str(value) == chosen))
         return cls(name, str(label), tuple(options))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limit:
+    """What the address asks for besides the filters, and the address without it."""
+
+    text: str
+    url: str
+
+
+def limits_of(cl: KeysetChangeList, texts: Mapping[str, str]) -> list[Limit]:
+    """
+    Return what the address of a list asks for that no filter above it shows.
+
+    Args:
+        cl: The list.
+        texts: By parameter, with ``%s`` in the place of its value.
+
+    """
+    limits = []
+    for name, text in texts.items():
+        value = cl.params.get(name, "")
+        if value:
+            url = cl.get_query_string(remove=[name, AFTER, BEFORE])
+            limits.append(Limit(text % _readable(value), url))
+    return limits
+
+
+def _readable(value: str) -> str:
+    """Return a moment from an address as people write it, and other text as it is."""
+    try:
+        moment = dt.datetime.fromisoformat(value)
+        if timezone.is_aware(moment):
+            moment = timezone.localtime(moment)
+    except (ValueError, OverflowError):
+        return value
+    return formats.date_format(moment, "SHORT_DATETIME_FORMAT")
 
 
 def counted(views: Sequence[View], rows: Any) -> list[View]:

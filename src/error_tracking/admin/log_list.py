@@ -18,7 +18,7 @@ from error_tracking.models import ErrorLog, KnownBug
 from error_tracking.utils import clean_line
 
 from .keyset import AFTER, BEFORE, KeysetChangeList, hidden_fields
-from .list_parts import Select
+from .list_parts import Limit, Select, limits_of
 from .relative_time import ago_text
 
 if TYPE_CHECKING:
@@ -141,6 +141,17 @@ def selects_for(cl: LogChangeList) -> list[Select]:
         Select.of(name, label, (anything, *values), cl.params.get(name, ""))
         for name, (label, values) in choices.items()
     ]
+
+
+def limits_for(cl: LogChangeList) -> list[Limit]:
+    """Return what the address asks for that no filter shows."""
+    return limits_of(
+        cl,
+        {
+            "created__gte": _("from %s"),
+            "created__lt": _("until %s"),
+        },
+    )
 
 
 def kept_params(cl: LogChangeList) -> list[tuple[str, str]]:

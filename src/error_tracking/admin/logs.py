@@ -34,6 +34,7 @@ from .base import (
     CountedFilter,
     KindFilter,
     ReadOnlyAdmin,
+    explains_missing_tables,
     link_to,
     preformatted,
     without_nul,
@@ -233,6 +234,7 @@ class ErrorLogAdmin(BugMakerAdmin):
             else rows
         )
 
+    @explains_missing_tables
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -269,6 +271,7 @@ class ErrorLogAdmin(BugMakerAdmin):
         return {
             "rows": rows,
             "selects": log_list.selects_for(cl),
+            "limits": log_list.limits_for(cl),
             "kept_params": log_list.kept_params(cl),
             "search_report": report,
             "searched_latest": searched,
@@ -428,6 +431,7 @@ class ErrorGroupAdmin(BugMakerAdmin):
             "view_links": view_links,
             "has_groups": any(view.count for _address, view, _is_shown in view_links),
             "selects": group_list.selects_for(cl),
+            "limits": group_list.limits_for(cl),
             "kept_params": group_list.kept_params(cl),
             "own_environment": conf.get_settings().environment,
             "search_report": report,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import itertools
+from collections.abc import Collection
 
 from django.db.models import Q
 from django.utils.timesince import timesince
@@ -54,9 +55,34 @@ class Need:
         return sum(weights) + SEVERITIES.get(self.bug.severity, 0)
 
 
-def needs(environment: str, now: dt.datetime) -> list[Need]:
-    """Return the bugs of *environment* that need somebody, the most urgent first."""
+def needs(environment: str, now: dt.datetime) -> tuple[list[Need], int]:
+    """
+    Return the bugs of *environment* that need somebody.
+
+    Returns:
+        The most urgent ones first, ``WEIGHED`` at most; and how many there are.
+
+    """
     spikes = _spikes(environment, now)
+    bugs = KnownBug.objects.filter(environment=environment)
+    chosen = bugs.filter(_condition(now, spikes))
+    found = []
+    for bug in chosen.order_by("-last_occurrence", "-pk")[:WEIGHED]:
+        spike = spikes.get(bug.pk)
+        found.append(Need(bug, _kinds(bug, spike, now), spike))
+    count = len(found)
+    if count == WEIGHED:
+        count = chosen.count()
+    # Sorting is stable: of two that weigh the same, the latest comes first.
+    return sorted(found, key=lambda need: -need.weight), count
+
+
+def condition(environment: str, now: dt.datetime) -> Q:
+    """Return the condition for the bugs of *environment* that need somebody."""
+    return _condition(now, _spikes(environment, now)) & Q(environment=environment)
+
+
+def _condition(now: dt.datetime, spiking: Collection[int]) -> Q:
     release = conf.get_settings().release
     nobody = Q(assignee=None)
     is_new = Q(created__gte=now - NEW_FOR)
@@ -64,17 +90,11 @@ def needs(environment: str, now: dt.datetime) -> list[Need]:
         is_new |= Q(first_release=release)
     is_critical = Q(severity=KnownBug.Severity.CRITICAL)
     regressed = Q(regressed_at__gte=now - REGRESSED_FOR)
-    waits = Q(status=KnownBug.Status.OPEN) & (
-        regressed | (nobody & (is_new | is_critical))
-    )
-    bugs = KnownBug.objects.filter(environment=environment).open_or_in_progress()
-    chosen = bugs.filter(waits | Q(pk__in=list(spikes)))
-    found = []
-    for bug in chosen.order_by("-last_occurrence", "-pk")[:WEIGHED]:
-        spike = spikes.get(bug.pk)
-        found.append(Need(bug, _kinds(bug, spike, now), spike))
-    # Sorting is stable: of two that weigh the same, the latest comes first.
-    return sorted(found, key=lambda need: -need.weight)
+    status = KnownBug.Status
+    waits = Q(status=status.OPEN) & (regressed | (nobody & (is_new | is_critical)))
+    spikes = Q(status=status.IN_PROGRESS) | Q(status=status.OPEN)
+    spikes &= Q(pk__in=list(spiking))
+    return Q(is_deleted=False) & (waits | spikes)
 
 
 def _spikes(environment: str, now: dt.datetime) -> dict[int, Spike]:

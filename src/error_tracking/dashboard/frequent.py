@@ -92,6 +92,16 @@ def _counts_of(groups: Sequence[SeenGroup], since: dt.datetime) -> dict[int, int
     return dict(rows.order_by().values_list("group").annotate(seen=Sum("count")))
 
 
+def counts_before(
+    bugs: Collection[int], since: dt.datetime, length: dt.timedelta
+) -> dict[int, int]:
+    """Return how often each of *bugs* was seen in the *length* of time before *since*."""
+    rows = HourlyCount.objects.filter(
+        group__bug__in=list(bugs), hour__gte=since - length, hour__lt=since
+    )
+    return dict(rows.order_by().values_list("group__bug").annotate(seen=Sum("count")))
+
+
 def _by_bug(groups: Iterable[SeenGroup], counts: Mapping[int, int]) -> Counter[int]:
     bugs: Counter[int] = Counter()
     for group in groups:

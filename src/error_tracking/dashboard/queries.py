@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from error_tracking import conf
@@ -32,6 +32,7 @@ from error_tracking.utils import hour_of
 
 from . import attention, frequent
 from .dead_links import DeadLink, dead_links
+from .trend import Trend, trend_of
 
 PERIODS: dict[str, dt.timedelta] = {
     "24h": dt.timedelta(hours=24),
@@ -76,6 +77,7 @@ class BugRow:
         headline: Its message, or its title where there is none.
         route: The route of its most frequent group.
         count: How often it was seen in the period.
+        previous_count: How often in the period before; None if nothing was stored then.
         people: How many people met it, in the last seven days at most.
         who: The name of the assignee, empty without one.
         spark: Its counts of the last 14 times 24 hours, the oldest first.
@@ -91,6 +93,14 @@ class BugRow:
     who: str
     spark: Sequence[int]
     reasons: Sequence[str] = ()
+    previous_count: int | None = None
+
+    @property
+    def trend(self) -> Trend | None:
+        """Whether it was seen more often than in the period before, where that is known."""
+        if self.previous_count is None:
+            return None
+        return trend_of(self.count, self.previous_count)
 
     @property
     def people_label(self) -> str:
@@ -105,6 +115,7 @@ class BugRow:
             "bug": self.bug.bug_id,
             "title": self.bug.title,
             "count": self.count,
+            "previous_count": self.previous_count,
             "people": self.people,
         }
 
@@ -131,7 +142,8 @@ class Dashboard:
     """
     All numbers of one look at one environment.
 
-    ``previous_total`` is that of the period before, None if that is not stored.
+    ``since`` is when the period began. ``previous_total`` is that of the period before,
+    None if that is not stored.
     ``needs`` are the bugs that need somebody, and ``needs_count`` how many those are.
     ``releases`` began in the period. ``unfiled`` has state, tracker, reason and number
     of what is not filed, and ``waiting`` the bugs that are filed later because enough
@@ -141,6 +153,7 @@ class Dashboard:
     period: str
     environment: str
     environments: Sequence[str]
+    since: dt.datetime
     total: int
     previous_total: int | None
     by_kind: dict[str, int]
@@ -158,6 +171,7 @@ class Dashboard:
     releases: Sequence[Release]
     running: Release | None
     new_in_release: int
+    regressed_in_release: int
     unfiled: Sequence[tuple[str, str, str, int]]
     waiting: WaitingBugs | None
     suppressed: Sequence[Suppressed]
@@ -220,19 +234,27 @@ def look(
     bugs = KnownBug.objects.filter(environment=environment)
     by_severity = _by_severity(bugs)
     running = _running_release()
+    previous_total = _previous_total(environment, since, period)
     return Dashboard(
         period=period,
         environment=environment,
         environments=_environments(environment),
+        since=since,
         total=by_kind.total(),
-        previous_total=_previous_total(environment, since, period),
+        previous_total=previous_total,
         by_kind={
             kind: by_kind[kind] for kind in ErrorLog.ErrorType.values if by_kind[kind]
         },
         buckets=_buckets(rows, since, now, is_daily=period != "24h"),
         open_bugs=sum(by_severity.values()),
         by_severity=by_severity,
-        **_lists_of_bugs(environment, since, now, shows_messages=shows_messages),
+        **_lists_of_bugs(
+            environment,
+            since,
+            now,
+            length=None if previous_total is None else PERIODS[period],
+            shows_messages=shows_messages,
+        ),
         new=_some(bugs.filter(created__gte=since), "-number"),
         regressed=_some(
             bugs.open_or_in_progress().filter(regressed_at__gte=since), "-regressed_at"
@@ -244,7 +266,7 @@ def look(
         dead_links=dead_links(environment, since, number=LISTED),
         releases=_releases(since),
         running=running,
-        new_in_release=_new_in(running, bugs),
+        **_in_release(running, bugs),
         unfiled=_unfiled(environment),
         waiting=waiting_bugs(environment),
         suppressed=_suppressed(environment, since),
@@ -347,10 +369,16 @@ def _running_release() -> Release | None:
     return Release.objects.filter(version=version).first() if version else None
 
 
-def _new_in(release: Release | None, bugs: KnownBugQuerySet) -> int:
+def _in_release(release: Release | None, bugs: KnownBugQuerySet) -> dict[str, Any]:
+    """Return how many bugs are new in *release*, and how many regressed since it runs."""
     if release is None:
-        return 0
-    return bugs.filter(first_release=release.version).count()
+        return {"new_in_release": 0, "regressed_in_release": 0}
+    open_ones = Q(status__in=(KnownBug.Status.OPEN, KnownBug.Status.IN_PROGRESS))
+    regressed = open_ones & Q(regressed_at__gte=release.first_seen)
+    return bugs.aggregate(
+        new_in_release=Count("pk", filter=Q(first_release=release.version)),
+        regressed_in_release=Count("pk", filter=regressed),
+    )
 
 
 def _releases(since: dt.datetime) -> list[Release]:
@@ -360,12 +388,28 @@ def _releases(since: dt.datetime) -> list[Release]:
 
 
 def _lists_of_bugs(
-    environment: str, since: dt.datetime, now: dt.datetime, *, shows_messages: bool
+    environment: str,
+    since: dt.datetime,
+    now: dt.datetime,
+    *,
+    length: dt.timedelta | None,
+    shows_messages: bool,
 ) -> dict[str, Any]:
-    """Return the bugs that need somebody, those seen most, and the routes that fail."""
+    """
+    Return the bugs that need somebody, those seen most, and the routes that fail.
+
+    Args:
+        environment: Which environment.
+        since: When the period begins.
+        now: When it ends.
+        length: Of the period before, with which counts are compared; None if nothing
+            was stored then.
+        shows_messages: Whether the values in messages may be seen.
+
+    """
     groups = frequent.groups_seen(environment, since)
     counts, counted = frequent.most_frequent_bugs(groups, since, now, number=TOP_BUGS)
-    needs = attention.needs(environment, now)
+    needs, needs_count = attention.needs(environment, now)
     shown = needs[: attention.SHOWN]
     bugs = KnownBug.all_objects.in_bulk(counts)
     bugs |= {need.bug.pk: need.bug for need in shown}
@@ -375,12 +419,19 @@ def _lists_of_bugs(
         row = details.row(need.bug, counts.get(need.bug.pk, 0))
         reasons = attention.reasons_of(need, row.people, now)
         rows.append(dataclasses.replace(row, reasons=tuple(reasons)))
+    top_bugs = [
+        details.row(bugs[pk], count) for pk, count in counts.items() if pk in bugs
+    ]
+    if length is not None:
+        before = frequent.counts_before(counts, since, length)
+        top_bugs = [
+            dataclasses.replace(row, previous_count=before.get(row.bug.pk, 0))
+            for row in top_bugs
+        ]
     return {
         "needs": rows,
-        "needs_count": len(needs),
-        "top_bugs": [
-            details.row(bugs[pk], count) for pk, count in counts.items() if pk in bugs
-        ],
+        "needs_count": needs_count,
+        "top_bugs": top_bugs,
         "routes": frequent.routes_failing(groups, counted, number=LISTED),
     }
 
@@ -455,9 +506,11 @@ def _unfiled(environment: str) -> list[tuple[str, str, str, int]]:
 
 
 def _suppressed(environment: str, since: dt.datetime) -> list[Suppressed]:
-    groups = ErrorGroup.objects.filter(
-        environment=environment, bug=None, last_seen__gte=since
-    ).exclude(verdict_reason="")
+    # What somebody hid is not shown again here either.
+    groups = ErrorGroup.objects.without_bug().filter(
+        environment=environment, last_seen__gte=since
+    )
+    groups = groups.exclude(verdict_reason="")
     counted = (
         groups.order_by()
         .values_list("verdict_reason")

@@ -11,7 +11,6 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
@@ -28,7 +27,6 @@ from django.http import (
 )
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
-from django.urls import NoReverseMatch, reverse
 from django.utils import formats, translation
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -47,6 +45,7 @@ from error_tracking.pages.degradation import savepoints
 
 from . import charts, queries
 from .access import PERMISSION, refusal
+from .addresses import Lists
 
 #: Kinds of database problems that somebody expects who has just installed the app.
 NOT_MIGRATED = {"no table", "no column"}
@@ -56,43 +55,56 @@ PEOPLE_PERMISSION = "view_request_data"
 def dashboard_context(request: HttpRequest) -> dict[str, Any]:
     """Return what the template ``error_tracking/admin/dashboard.html`` shows for *request*."""
     health = recorder.health()
+    may = _may(request)
     context: dict[str, Any] = {
         "title": _("Error dashboard"),
         "health": health,
         "has_release": bool(conf.get_settings().release),
         "periods": queries.PERIODS,
-        "may": _may(request),
+        "may": may,
     }
     try:
         with savepoints():
             numbers = _numbers(request)
     except DatabaseError as error:
-        problem = problem_for(error, alias_or_default(ErrorLog))
-        if problem is None or problem.kind not in NOT_MIGRATED:
+        problem = missing_tables(error)
+        if not problem:
             raise
-        context["problem"] = str(problem)
+        context["problem"] = problem
         return context
     names = dict(ErrorLog.ErrorType.choices)
-    severities = dict(KnownBug.Severity.choices)
+    lists = Lists(request, numbers, may)
+    new_url, regressed_url = lists.of_release()
     return {
         **context,
         "numbers": numbers,
-        "bug_lists": _bug_lists(numbers),
+        "bug_lists": _bug_lists(numbers, lists),
         "kinds": [
             (kind, names[kind], count) for kind, count in numbers.by_kind.items()
         ],
-        "severities": [
-            (name, severities[name], count)
-            for name, count in numbers.by_severity.items()
-            if count
+        "severities": _severities(numbers, lists),
+        "unfiled": _unfiled(numbers, lists),
+        "suppressed": [
+            (row, lists.groups(verdict_reason__exact=row.reason))
+            for row in numbers.suppressed
         ],
-        "unfiled": [
-            Unfiled(Filing.State(state), tracker, reason, count)
-            for state, tracker, reason, count in numbers.unfiled
-        ],
-        "chart": _chart(request, numbers),
+        "errors_url": lists.logs(numbers.since),
+        "open_url": lists.bugs("open"),
+        "needs_url": lists.bugs("attention"),
+        "groups_url": lists.groups(),
+        "new_in_release_url": new_url,
+        "regressed_in_release_url": regressed_url,
+        "chart": _chart(numbers, lists),
         "recorder_text": _recorder_text(health),
     }
+
+
+def missing_tables(error: DatabaseError) -> str:
+    """Return what to do about tables that are not there, ``""`` for any other *error*."""
+    problem = problem_for(error, alias_or_default(ErrorLog))
+    if problem is None or problem.kind not in NOT_MIGRATED:
+        return ""
+    return str(problem)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,11 +115,17 @@ class Unfiled:
     tracker: str
     reason: str
     count: int
+    url: str = ""
 
     @property
     def has_failed(self) -> bool:
         """Whether nothing tries again unless somebody asks for it."""
         return self.state == Filing.State.FAILED
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether it would wait longer without somebody who asks for it."""
+        return self.state in {Filing.State.FAILED, Filing.State.PAUSED}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,6 +136,7 @@ class BugList:
     label: str
     empty: str
     bugs: queries.SomeBugs
+    url: str
     markdown: str = ""
 
 
@@ -138,21 +157,50 @@ def _may(request: HttpRequest) -> dict[str, bool]:
     }
 
 
-def _bug_lists(numbers: queries.Dashboard) -> list[BugList]:
+def _bug_lists(numbers: queries.Dashboard, lists: Lists) -> list[BugList]:
     lines = [
         f"* {bug.bug_id} {markdown_span(bug.title)}" for bug in numbers.resolved.bugs
     ]
     return [
-        BugList("all", _("New"), _("No new bugs."), numbers.new),
-        BugList("regressed", _("Regressed"), _("No regressions."), numbers.regressed),
+        BugList(
+            "new", _("New"), _("No new bugs."), numbers.new, lists.of_period("new")
+        ),
+        BugList(
+            "regressed",
+            _("Regressed"),
+            _("No regressions."),
+            numbers.regressed,
+            lists.of_period("regressed"),
+        ),
         BugList(
             "resolved",
             _("Resolved"),
             _("No bugs were resolved."),
             numbers.resolved,
+            lists.of_period("resolved"),
             markdown="\n".join(lines),
         ),
     ]
+
+
+def _severities(
+    numbers: queries.Dashboard, lists: Lists
+) -> list[tuple[str, str, int, str]]:
+    """Return name, label, number and address of each severity that open bugs have."""
+    labels = dict(KnownBug.Severity.choices)
+    return [
+        (name, str(labels[name]), count, lists.bugs("open", severity__exact=name))
+        for name, count in numbers.by_severity.items()
+        if count
+    ]
+
+
+def _unfiled(numbers: queries.Dashboard, lists: Lists) -> list[Unfiled]:
+    rows = []
+    for state, tracker, reason, count in numbers.unfiled:
+        url = lists.bugs("all", unfiled=state, tracker=tracker, reason=reason)
+        rows.append(Unfiled(Filing.State(state), tracker, reason, count, url))
+    return rows
 
 
 def _plain(data: QueryDict, name: str, limit: int) -> str:
@@ -168,16 +216,13 @@ def _numbers(request: HttpRequest) -> queries.Dashboard:
     )
 
 
-def _chart(request: HttpRequest, numbers: queries.Dashboard) -> SafeString:
-    address = ""
-    if request.user.has_perm("error_tracking.view_errorlog"):
-        address = _admin_address("errorlog", request)
+def _chart(numbers: queries.Dashboard, lists: Lists) -> SafeString:
     kinds = dict(ErrorLog.ErrorType.choices)
     starts = [bucket.start for bucket in numbers.buckets]
     bars = []
     for number, bucket in enumerate(numbers.buckets):
         end = starts[number + 1] if number + 1 < len(starts) else None
-        bars.append(_bar(bucket, end, numbers, address))
+        bars.append(_bar(bucket, end, numbers, lists))
     total = ngettext("%(count)s error", "%(count)s errors", numbers.total)
     most = max(numbers.buckets, key=lambda bucket: bucket.total)
     description = _("%(total)s in all, the most, %(most)s, from %(when)s.") % {
@@ -193,23 +238,11 @@ def _chart(request: HttpRequest, numbers: queries.Dashboard) -> SafeString:
     )
 
 
-def _admin_address(model: str, request: HttpRequest) -> str:
-    """Return the address of the admin's list of *model*, empty if it has none."""
-    # A project may have several admin sites; this is the one that shows the page.
-    site = None
-    if request.resolver_match is not None:
-        site = request.resolver_match.namespace
-    try:
-        return reverse(f"admin:error_tracking_{model}_changelist", current_app=site)
-    except NoReverseMatch:
-        return ""
-
-
 def _bar(
     bucket: queries.Bucket,
     end: dt.datetime | None,
     numbers: queries.Dashboard,
-    address: str,
+    lists: Lists,
 ) -> charts.Bar:
     label_format, title_format = "j M", "SHORT_DATE_FORMAT"
     if numbers.period == "24h":
@@ -217,14 +250,9 @@ def _bar(
     when = formats.date_format(bucket.start, title_format)
     count = ngettext("%(count)s error", "%(count)s errors", bucket.total)
     url = ""
-    if address and bucket.total:
-        lookups = {
-            "created__gte": bucket.start.isoformat(),
-            "environment": numbers.environment,
-        }
-        if end is not None:
-            lookups["created__lt"] = end.isoformat()
-        url = f"{address}?{urlencode(lookups)}"
+    if bucket.total:
+        # The first day is not counted whole.
+        url = lists.logs(max(bucket.start, numbers.since), end)
     releases = [
         release.version
         for release in numbers.releases
