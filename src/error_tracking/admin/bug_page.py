@@ -109,6 +109,7 @@ class Occurrence:
     log: ErrorLog
     message: str
     location: str
+    location_url: str
     exceptions: list[evidence.ExceptionView]
     request: evidence.RequestView | None
     breadcrumbs: list[evidence.Crumb]
@@ -156,6 +157,7 @@ class BugPage:
     why_no_bug: str
     message: str
     location: str
+    location_url: str
     route: str
     badges: list[Badge]
     facts: list[Fact]
@@ -275,11 +277,13 @@ def _page(
     sample = _sample(keys, counts)
     latest = own_groups[0] if own_groups else None
     location = latest.culprit if latest else ""
+    location_url = ""
     route = latest.route if latest else ""
     message = title
     if occurrence is not None:
         message = occurrence.message
         location = occurrence.location or location
+        location_url = occurrence.location_url
         route = f"{occurrence.log.method} {occurrence.log.url_pattern}".strip() or route
     rest: dict[str, Any] = {
         "bug": None,
@@ -297,6 +301,7 @@ def _page(
         **{**rest, **values},
         message=message,
         location=location,
+        location_url=location_url,
         route=route,
         occurrence=occurrence,
         kept=logs.aggregate(count=Count("pk"))["count"],
@@ -656,10 +661,12 @@ def _occurrence(
     message = evidence.message_of(log)
     if not shows_request:
         message = message_pattern(message)
+    location, location_url = evidence.location_of(log)
     return Occurrence(
         log=log,
         message=message,
-        location=evidence.location_of(log),
+        location=location,
+        location_url=location_url,
         exceptions=evidence.exceptions_of(log, shows_variables=shows_request),
         request=evidence.request_of(log) if shows_request else None,
         breadcrumbs=evidence.breadcrumbs_of(log) if shows_request else [],

@@ -11,11 +11,18 @@ import dataclasses
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
+from django.conf import settings as django_settings
+
+from error_tracking import conf
+from error_tracking.checkout import checkout_root
 from error_tracking.events.message_pattern import message_pattern
 from error_tracking.models.base import moment_from
+from error_tracking.report.stack import checkout_path
+from error_tracking.trackers.github_api import Repository
 from error_tracking.utils import clean_text
 
 if TYPE_CHECKING:
@@ -30,6 +37,8 @@ OPEN_FRAMES = 2
 #: Headers that a client adds by itself, or that belong to another host.
 OWN_HEADERS = frozenset({"host", "content-length", "connection", "content-type"})
 
+# GitHub finds a commit by its hash or the beginning of it; a branch would move on.
+_COMMIT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -102,16 +111,40 @@ def message_of(log: ErrorLog) -> str:
     return str(log.get_error_type_display())
 
 
-def location_of(log: ErrorLog) -> str:
-    """Return file, line and function of the innermost in-app frame, ``""`` without one."""
+def location_of(log: ErrorLog) -> tuple[str, str]:
+    """
+    Return where the project's own code failed, and its address on GitHub.
+
+    That is file, line and function of the innermost in-app frame; both are ``""``
+    without one.
+    """
     for info in log.stacktrace[:1]:
         for frame in reversed(info.get("frames", [])):
             if frame.get("in_app"):
-                return (
+                place = (
                     f"{frame.get('filename', '')}:{frame.get('lineno', 0)} "
                     f"in {frame.get('function', '')}"
                 )
-    return ""
+                return place, code_url(frame, log.release)
+    return "", ""
+
+
+def code_url(frame: dict[str, Any], release: str) -> str:
+    """
+    Return the address of the line of a stored *frame* on GitHub, as *release* has it.
+
+    ``""`` where it is unknown: the release has to be a commit, and the site to run in a
+    checkout, or the path in the repository would be a guess.
+    """
+    base = getattr(django_settings, "BASE_DIR", None)
+    repo = Repository.of(conf.get_settings().GITHUB_REPO or "")
+    if not base or repo is None or not _COMMIT.fullmatch(release):
+        return ""
+    if checkout_root(Path(str(base))) is None:
+        return ""
+    path = quote(checkout_path(frame))
+    line = frame.get("lineno") or 1
+    return f"https://{repo.host}/{repo.name}/blob/{release}/{path}#L{line}"
 
 
 def exceptions_of(log: ErrorLog, *, shows_variables: bool) -> list[ExceptionView]:
