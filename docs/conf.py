@@ -38,6 +38,8 @@ myst_heading_anchors = 4
 html_theme = "furo"
 html_title = f"{project} {version}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["docs.css"]
 
 # Addresses of examples, of the project itself until it is public, and those that answer
 # programs otherwise than people. Only `make docs LINKS=1` asks the others.
