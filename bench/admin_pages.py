@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,82 +128,143 @@ def build(logs: int, bugs: int) -> float:
 
 def pages() -> list[tuple[str, str]]:
     """Return the names and addresses of the pages that are measured."""
-    from django.db.models import Count
-    from django.urls import reverse
-
-    from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
-
-    def url(model: str, query: str = "") -> str:
-        return reverse(f"admin:error_tracking_{model}_changelist") + query
-
-    def page(model: str, pk: int) -> str:
-        return reverse(f"admin:error_tracking_{model}_change", args=[pk])
-
-    biggest = KnownBug.objects.order_by("-occurrence_count").first()
-    group = ErrorGroup.objects.filter(bug=None).order_by("-times_seen").first()
-    log = ErrorLog.objects.filter(group=group).latest()
-    middle = ErrorLog.objects.order_by("pk")[ErrorLog.objects.count() // 2]
-    first = ErrorLog.objects.order_by("created", "pk")[60]
-    user = (
-        ErrorLog.objects.values_list("user_label")
-        .annotate(count=Count("pk"))
-        .order_by("-count")[0][0]
-    )
-    reference = biggest and ErrorLog.objects.filter(group__bug=biggest).latest()
     found = [
-        (f"dashboard {period}", url("dashboard", f"?period={period}"))
+        (f"dashboard {period}", _list_of("dashboard", period=period))
         for period in ("24h", "7d", "30d", "90d")
     ]
     found += [
         (f"dashboard.json {period}", f"/errors/dashboard.json?period={period}")
         for period in ("24h", "90d")
     ]
-    views = ("open", "regressed", "mine", "unassigned", "unfiled", "resolved", "all")
-    found += [(f"bugs: {view}", url("knownbug", f"?view={view}")) for view in views]
-    found += [
-        ("bugs: most frequent first", url("knownbug", "?view=all&sort=count")),
-        ("bugs: severity", url("knownbug", "?view=all&severity__exact=critical")),
-        ("bugs: search a word", url("knownbug", "?view=all&q=NoneType")),
-        ("bugs: search a route", url("knownbug", "?view=all&q=/orders/")),
-        ("bugs: search a user", url("knownbug", f"?view=all&q=user:{user}")),
-        ("bug, the biggest", page("knownbug", biggest.pk if biggest else 0)),
+    user = _busiest_user()
+    return [*found, *_pages_of_bugs(user), *_pages_of_groups(), *_pages_of_logs(user)]
+
+
+def _list_of(model: str, **query: Any) -> str:
+    from django.urls import reverse
+
+    address = reverse(f"admin:error_tracking_{model}_changelist")
+    return f"{address}?{urlencode(query)}"
+
+
+def _page_of(row: Any, page: str = "change", **query: Any) -> str:
+    from django.urls import reverse
+
+    name = f"admin:error_tracking_{row._meta.model_name}_{page}"
+    return f"{reverse(name, args=[row.pk])}?{urlencode(query)}"
+
+
+def _after(row: Any, column: str) -> str:
+    """Return where the page begins that follows *row*."""
+    return f"{getattr(row, column).isoformat()}~{row.pk}"
+
+
+def _busiest_user() -> str:
+    """Return the name of the user with the most error logs."""
+    from django.db.models import Count
+
+    from error_tracking.models import ErrorLog
+
+    logs = ErrorLog.objects.values_list("user_label").annotate(count=Count("pk"))
+    return str(logs.order_by("-count")[0][0])
+
+
+def _pages_of_bugs(user: str) -> list[tuple[str, str]]:
+    from django.urls import reverse
+
+    from error_tracking.models import ErrorLog, KnownBug
+
+    def bugs(**query: Any) -> str:
+        return _list_of("knownbug", **query)
+
+    views = (
+        *("open", "new", "regressed", "mine", "unassigned", "unfiled"),
+        *("muted", "resolved", "deleted", "all"),
+    )
+    biggest = KnownBug.objects.order_by("-occurrence_count")[0]
+    reference = ErrorLog.objects.filter(group__bug=biggest).latest().reference
+    oldest = KnownBug.objects.order_by("last_occurrence")[60]
+    box = reverse("admin:error_tracking_knownbug_search")
+    return [
+        *((f"bugs: {view}", bugs(view=view)) for view in views),
+        ("bugs: most frequent first", bugs(view="all", sort="count")),
+        ("bugs: most in 24 h first", bugs(view="all", sort="day")),
         (
-            "bug, an occurrence",
-            page("knownbug", biggest.pk if biggest else 0)
-            + f"?occurrence={reference.reference if reference else ''}",
+            "bugs: the last page",
+            bugs(view="all", after=_after(oldest, "last_occurrence")),
         ),
-        ("not bugs", url("errorgroup")),
-        ("not bugs: search", url("errorgroup", "?q=404")),
-        ("group", page("errorgroup", group.pk if group else 0)),
-        ("error logs", url("errorlog")),
-        (
-            "error logs: from the middle on",
-            url(
-                "errorlog",
-                f"?after={middle.created.isoformat()}~{middle.pk}".replace("+", "%2B"),
-            ),
-        ),
-        (
-            "error logs: the last page",
-            url(
-                "errorlog",
-                f"?after={first.created.isoformat()}~{first.pk}".replace("+", "%2B"),
-            ),
-        ),
-        ("error logs: status 404", url("errorlog", "?status_code=404")),
-        ("error logs: status 503", url("errorlog", "?status_code=503")),
-        ("error logs: kind", url("errorlog", "?error_type__exact=http_4xx")),
-        ("error logs: kind without any", url("errorlog", "?error_type__exact=csrf")),
-        ("error logs: environment", url("errorlog", "?environment=production")),
-        ("error logs: no environment", url("errorlog", "?environment=staging")),
-        ("error logs: 24 h", url("errorlog", "?since=24h")),
-        ("error logs: reference", url("errorlog", f"?q={log.reference}")),
-        ("error logs: search a word", url("errorlog", "?q=NoneType")),
-        ("error logs: search nothing", url("errorlog", "?q=nowhere-at-all")),
-        ("error logs: a user", url("errorlog", f"?q=user:{user}")),
-        ("error log", page("errorlog", log.pk)),
+        ("bugs: severity", bugs(view="all", severity__exact="critical")),
+        ("bugs: search a word", bugs(view="all", q="NoneType")),
+        ("bugs: search nothing", bugs(view="all", q="nowhere-at-all")),
+        ("bugs: search a route", bugs(view="all", q="/orders/")),
+        ("bugs: search a user", bugs(view="all", q=f"user:{user}")),
+        ("bugs: search a release", bugs(view="all", q=f"release:{_release()}")),
+        ("search box: a word", f"{box}?q=NoneType"),
+        ("search box: a reference", f"{box}?q={reference}"),
+        ("bug, the biggest", _page_of(biggest)),
+        ("bug, an occurrence", _page_of(biggest, occurrence=reference)),
+        ("bug: edit", _page_of(biggest, edit=1)),
+        ("bug: history", _page_of(biggest, "history")),
+        ("bug: delete", _page_of(biggest, "delete")),
     ]
-    return found
+
+
+def _pages_of_groups() -> list[tuple[str, str]]:
+    from error_tracking.models import ErrorGroup
+
+    groups = ErrorGroup.objects.filter(bug=None)
+    oldest = groups.order_by("last_seen")[min(60, groups.count() - 1)]
+    return [
+        ("not bugs", _list_of("errorgroup")),
+        (
+            "not bugs: the last page",
+            _list_of("errorgroup", after=_after(oldest, "last_seen")),
+        ),
+        ("not bugs: search", _list_of("errorgroup", q="404")),
+        ("all error groups", _list_of("errorgroup", view="all")),
+        ("group", _page_of(groups.order_by("-times_seen")[0])),
+    ]
+
+
+def _pages_of_logs(user: str) -> list[tuple[str, str]]:
+    from error_tracking.models import ErrorGroup, ErrorLog
+
+    def logs(**query: Any) -> str:
+        return _list_of("errorlog", **query)
+
+    group = ErrorGroup.objects.filter(bug=None).order_by("-times_seen")[0]
+    log = ErrorLog.objects.filter(group=group).latest()
+    middle = ErrorLog.objects.order_by("pk")[ErrorLog.objects.count() // 2]
+    first = ErrorLog.objects.order_by("created", "pk")[60]
+    day = log.created.replace(hour=0, minute=0, second=0, microsecond=0)
+    return [
+        ("error logs", logs()),
+        ("error logs: from the middle on", logs(after=_after(middle, "created"))),
+        ("error logs: the last page", logs(after=_after(first, "created"))),
+        ("error logs: status 404", logs(status_code=404)),
+        ("error logs: status 503", logs(status_code=503)),
+        ("error logs: kind", logs(error_type__exact="http_4xx")),
+        ("error logs: kind without any", logs(error_type__exact="csrf")),
+        ("error logs: environment", logs(environment="production")),
+        ("error logs: no environment", logs(environment="staging")),
+        ("error logs: 24 h", logs(since="24h")),
+        (
+            "error logs: a bar of the chart",
+            logs(created__gte=day.isoformat(), environment="production"),
+        ),
+        ("error logs: of a group", logs(group__id__exact=group.pk)),
+        ("error logs: reference", logs(q=log.reference)),
+        ("error logs: a user", logs(q=f"user:{user}")),
+        ("error logs: search a word", logs(q="NoneType")),
+        ("error logs: search nothing", logs(q="nowhere-at-all")),
+        ("error log", _page_of(log)),
+    ]
+
+
+def _release() -> str:
+    from error_tracking.models import Release
+
+    return str(Release.objects.latest("first_seen").version)
 
 
 class _Recorded:
@@ -221,12 +283,15 @@ class _Recorded:
 
 def measure() -> list[Cost]:
     """Ask for each page, and return what it costs."""
+    from django.conf import settings
     from django.contrib.auth import get_user_model
-    from django.test import Client
+    from django.test import Client, override_settings
 
     client = Client()
     client.force_login(get_user_model().objects.get(username="admin"))
-    return [_cost(client, name, address) for name, address in pages()]
+    ours = {**settings.ERROR_TRACKING, "RELEASE": _release()}
+    with override_settings(ERROR_TRACKING=ours):
+        return [_cost(client, name, address) for name, address in pages()]
 
 
 def _cost(client: Any, name: str, address: str) -> Cost:
@@ -240,7 +305,7 @@ def _cost(client: Any, name: str, address: str) -> Cost:
         with connection.execute_wrapper(recorded):
             response = client.get(address)
         best_page = min(best_page, time.perf_counter() - start)
-        if response.status_code != 200:
+        if response.status_code not in {200, 302}:
             raise SystemExit(f"{name}: {address} answers {response.status_code}")
         statements = recorded.statements
     for _ in range(ROUNDS):

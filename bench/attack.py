@@ -223,8 +223,9 @@ from bench import site; site.configure()
 from error_tracking import recorder; recorder.start(); recorder.flush(60)
 import json
 from django.db.models import Sum
-from error_tracking.models import ErrorGroup, ErrorLog, HourlyCount, HourlyTotal, KnownBug
-fields = {ErrorGroup: "times_seen", ErrorLog: "occurrences", HourlyCount: "count", HourlyTotal: "count"}
+from error_tracking.models import DailyCount, ErrorGroup, ErrorLog, HourlyCount, HourlyTotal, KnownBug
+fields = {ErrorGroup: "times_seen", ErrorLog: "occurrences"}
+fields |= dict.fromkeys((HourlyCount, DailyCount, HourlyTotal), "count")
 sums = {model.__name__: model.objects.aggregate(n=Sum(name))["n"] for model, name in fields.items()}
 rare = ErrorLog.objects.filter(exception_type__endswith="RareCrashError")
 rows = list(rare.values("stacktrace", "traceback", "request_data"))

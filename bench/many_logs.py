@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import Max, Min, Sum
 
 from error_tracking.models import (
+    DailyCount,
     ErrorGroup,
     ErrorLog,
     GroupClient,
@@ -134,14 +135,18 @@ def _insert_copies() -> None:
 
 
 def _count_again() -> None:
-    """Compute hours, totals, people, groups and bugs from the error logs."""
-    for model in (HourlyCount, HourlyTotal, GroupClient):
+    """Compute hours, days, totals, people, groups and bugs from the error logs."""
+    for model in (HourlyCount, DailyCount, HourlyTotal, GroupClient):
         model.objects.all().delete()
     hour, day = HOUR[connection.vendor], DAY[connection.vendor]
     table = ErrorLog._meta.db_table
     hours = (
         f"INSERT INTO {HourlyCount._meta.db_table} (group_id, hour, count) "  # noqa: S608
         f"SELECT group_id, {hour}, SUM(occurrences) FROM {table} GROUP BY 1, 2"
+    )
+    days = (
+        f"INSERT INTO {DailyCount._meta.db_table} (group_id, day, count) "  # noqa: S608
+        f"SELECT group_id, {day}, SUM(occurrences) FROM {table} GROUP BY 1, 2"
     )
     totals = (
         f"INSERT INTO {HourlyTotal._meta.db_table} "  # noqa: S608
@@ -155,7 +160,7 @@ def _count_again() -> None:
         "WHERE user_id IS NOT NULL"
     )
     with connection.cursor() as cursor:
-        for statement in (hours, totals, people):
+        for statement in (hours, days, totals, people):
             cursor.execute(statement)
     for group in _with_sums():
         group.save(update_fields=["times_seen", "first_seen", "last_seen"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from error_tracking.events.event import EXCEPTION, Event
 from error_tracking.utils import uuid7
@@ -26,6 +27,20 @@ def make_event(**values) -> Event:
         "environment": "production",
     }
     return Event(**{**defaults, **values})
+
+
+def days_differ() -> list[tuple[int, str]]:
+    """Return the groups and days whose count is not the sum of their hours."""
+    from error_tracking.models import DailyCount, HourlyCount
+    from error_tracking.models.base import day_of
+
+    hours: Counter = Counter()
+    for group, hour, count in HourlyCount.objects.values_list("group", "hour", "count"):
+        hours[group, str(day_of(hour))] += count
+    days: Counter = Counter()
+    for group, day, count in DailyCount.objects.values_list("group", "day", "count"):
+        days[group, str(day)] = count
+    return sorted((hours - days).keys() | (days - hours).keys())
 
 
 def raised(function, *args) -> BaseException:

@@ -22,6 +22,7 @@ from error_tracking.bugs import gate
 from error_tracking.events.kinds import CLASSES_PER_PLACE, QUOTAS, Kind
 from error_tracking.integrations.logging import ErrorLogHandler
 from error_tracking.models import (
+    DailyCount,
     ErrorGroup,
     ErrorLog,
     Filing,
@@ -201,10 +202,11 @@ def assert_counted(expected):
             (ErrorGroup, "times_seen"),
             (ErrorLog, "occurrences"),
             (HourlyCount, "count"),
+            (DailyCount, "count"),
             (HourlyTotal, "count"),
         )
     ]
-    assert totals == [expected] * 4
+    assert totals == [expected] * 5
 
 
 @pytest.mark.parametrize("name", FLOODS)

@@ -89,3 +89,60 @@ def test_digest_bug_becomes_an_ordinary_one(at_last):
     assert [*names] == ["bug:B"]
 
     migrate("0009_plain_column_names")
+
+
+def test_days_are_filled_from_the_hours_that_were_counted_before(at_last):
+    apps = migrate("0016_daily_counts")
+    group_model = apps.get_model(LABEL, "ErrorGroup")
+    hour_model = apps.get_model(LABEL, "HourlyCount")
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    expected = {}
+    for number in range(120):
+        group = group_model.objects.create(
+            fingerprint=f"{number:032d}",
+            environment="production",
+            first_seen=midnight,
+            last_seen=midnight,
+        )
+        for hours in (-25, -1, 0, 23):
+            hour = midnight + timezone.timedelta(hours=hours)
+            hour_model.objects.create(group=group, hour=hour, count=number + 1)
+        today = midnight.date()
+        for days, hours_of_day in ((2, 1), (1, 1), (0, 2)):
+            day = today - timezone.timedelta(days=days)
+            expected[group.pk, day] = hours_of_day * (number + 1)
+    # What an earlier run has left is replaced.
+    apps.get_model(LABEL, "DailyCount").objects.create(
+        group=group, day=midnight.date(), count=7
+    )
+
+    apps = migrate("0017_fill_daily_counts")
+    rows = apps.get_model(LABEL, "DailyCount").objects.all()
+    found = {(row.group_id, row.day): row.count for row in rows}
+    assert found == expected
+
+
+def test_index_of_the_user_alone_is_replaced_and_comes_back(at_last):
+    apps = migrate("0017_fill_daily_counts")
+    table = apps.get_model(LABEL, "ErrorLog")._meta.db_table
+    before = indexes_that_begin_with(table, "user_id")
+    assert list(before.values()) == [["user_id"]]
+
+    migrate("0018_error_logs_of_a_user")
+    assert indexes_that_begin_with(table, "user_id") == {
+        "et_log_user": ["user_id", "created"],
+        "et_log_user_group": ["user_id", "group_id"],
+    }
+
+    migrate("0017_fill_daily_counts")
+    assert list(indexes_that_begin_with(table, "user_id").values()) == [["user_id"]]
+
+
+def indexes_that_begin_with(table, column):
+    with connection.cursor() as cursor:
+        constraints = connection.introspection.get_constraints(cursor, table)
+    return {
+        name: each["columns"]
+        for name, each in constraints.items()
+        if each["index"] and each["columns"][:1] == [column]
+    }

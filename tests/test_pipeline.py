@@ -19,6 +19,7 @@ from error_tracking.events.event import Event
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import (
     Activity,
+    DailyCount,
     ErrorGroup,
     ErrorLog,
     Filing,
@@ -48,14 +49,15 @@ def memory_journal(*events):
 
 
 def assert_counted(expected):
-    """Promise 4: the four sums are one."""
+    """Promise 4: the five sums are one."""
     counts = (
         total(ErrorLog, "occurrences"),
         total(ErrorGroup, "times_seen"),
         total(HourlyCount, "count"),
+        total(DailyCount, "count"),
         total(HourlyTotal, "count"),
     )
-    assert counts == (expected,) * 4
+    assert counts == (expected,) * 5
 
 
 @pytest.mark.django_db
@@ -705,6 +707,7 @@ class TestKnownBug:
             ErrorLog,
             ErrorGroup,
             GroupClient,
+            DailyCount,
             HourlyCount,
             HourlyTotal,
             Release,

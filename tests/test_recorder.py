@@ -29,7 +29,13 @@ from error_tracking.capture.service import ErrorCaptureService
 from error_tracking.events.event import KINDS, Fold
 from error_tracking.events.kinds import CLASSES_PER_PLACE, QUOTAS, Kind
 from error_tracking.exceptions import StaleJournalError
-from error_tracking.models import ErrorGroup, ErrorLog, HourlyCount, HourlyTotal
+from error_tracking.models import (
+    DailyCount,
+    ErrorGroup,
+    ErrorLog,
+    HourlyCount,
+    HourlyTotal,
+)
 from error_tracking.models import Journal as JournalRow
 from error_tracking.models.base import moment_from
 from error_tracking.recorder import (
@@ -1146,7 +1152,14 @@ class Adoption(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        for model in (ErrorLog, HourlyCount, HourlyTotal, ErrorGroup, JournalRow):
+        for model in (
+            ErrorLog,
+            HourlyCount,
+            DailyCount,
+            HourlyTotal,
+            ErrorGroup,
+            JournalRow,
+        ):
             model.objects.all().delete()
         self.written = 0
         self.storage = MemoryStorage()
@@ -1208,6 +1221,7 @@ class Adoption(RuleBasedStateMachine):
                 sum(ErrorLog.objects.values_list("occurrences", flat=True)),
                 sum(ErrorGroup.objects.values_list("times_seen", flat=True)),
                 sum(HourlyCount.objects.values_list("count", flat=True)),
+                sum(DailyCount.objects.values_list("count", flat=True)),
                 sum(HourlyTotal.objects.values_list("count", flat=True)),
             }
             assert len(sums) == 1

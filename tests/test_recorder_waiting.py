@@ -63,6 +63,7 @@ STATEMENTS = {
     "a new group": r"INSERT .*errorgroup",
     "a known group": r"UPDATE .*errorgroup",
     "an hour": r"INSERT .*hourlycount",
+    "a day": r"UPDATE .*dailycount",
     "a log": r"INSERT .*errorlog",
     "a total": r"INSERT .*hourlytotal",
     "a look": r"SELECT .*errorlog",

@@ -18,6 +18,7 @@ from error_tracking.models import (
     KnownBug,
     Release,
 )
+from tests.factories import days_differ
 from tests.integration.site import ROOT
 
 sys.path.insert(0, str(ROOT / "example"))
@@ -41,6 +42,7 @@ def test_counts_of_sample_data_agree(filled):
     seen = total(ErrorLog, "occurrences")
     assert seen >= SMALL.logs
     assert total(HourlyCount, "count") == total(HourlyTotal, "count") == seen
+    assert days_differ() == []
     assert total(ErrorGroup, "times_seen") == seen
     of_bugs = ErrorGroup.objects.exclude(bug=None).aggregate(sum=Sum("times_seen"))
     stored = KnownBug.all_objects.aggregate(sum=Sum("occurrence_count"))

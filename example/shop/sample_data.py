@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from error_tracking.models import (
     Activity,
+    DailyCount,
     ErrorGroup,
     ErrorLog,
     Filing,
@@ -495,6 +496,13 @@ def _store_day(
             HourlyCount(group_id=pk, hour=_moment_of(hour * 3_600), count=count)
             for (pk, hour), count in hourly.items()
         ],
+        batch_size=ROWS_AT_ONCE,
+    )
+    daily: Counter[int] = Counter()
+    for (pk, _hour), count in hourly.items():
+        daily[pk] += count
+    DailyCount.objects.bulk_create(
+        [DailyCount(group_id=pk, day=day, count=count) for pk, count in daily.items()],
         batch_size=ROWS_AT_ONCE,
     )
     HourlyTotal.objects.bulk_create(

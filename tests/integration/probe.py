@@ -15,6 +15,7 @@ django.setup()
 from django.db.models import Sum  # noqa: E402  after setup
 
 from error_tracking.models import (  # noqa: E402
+    DailyCount,
     ErrorGroup,
     ErrorLog,
     Filing,
@@ -22,6 +23,7 @@ from error_tracking.models import (  # noqa: E402
     HourlyTotal,
     KnownBug,
 )
+from tests.factories import days_differ  # noqa: E402
 
 
 def total(model, field):
@@ -45,6 +47,8 @@ def state():
         "logs": total(ErrorLog, "occurrences"),
         "seen": total(ErrorGroup, "times_seen"),
         "hourly": total(HourlyCount, "count"),
+        "daily": total(DailyCount, "count"),
+        "days_differ": days_differ(),
         "totals": total(HourlyTotal, "count"),
         "groups": list(
             ErrorGroup.objects.values(

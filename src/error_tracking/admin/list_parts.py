@@ -11,6 +11,7 @@ from django.db.models import Count, Q, Sum
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
+from error_tracking.dashboard.spans import last_days, span_of
 from error_tracking.models import ErrorGroup, GroupClient, HourlyCount
 
 from .keyset import AFTER, BEFORE
@@ -136,15 +137,15 @@ def counts_by(
         now: The end of the last 24 hours.
 
     """
-    sums = {}
-    for number in range(DAYS_SHOWN):
-        end = now - dt.timedelta(days=DAYS_SHOWN - 1 - number)
-        within = Q(hour__gt=end - dt.timedelta(days=1), hour__lte=end)
-        sums[f"day_{number}"] = Sum("count", filter=within)
-    since = now - dt.timedelta(days=DAYS_SHOWN)
-    rows = HourlyCount.objects.filter(**{f"{column}__in": keys}, hour__gt=since)
-    found = rows.order_by().values_list(column).annotate(**sums)
-    return {key: tuple(count or 0 for count in daily) for key, *daily in found}
+    starts = last_days(DAYS_SHOWN, now)
+    rows = HourlyCount.objects.filter(
+        **{f"{column}__in": keys}, hour__gte=starts[0], hour__lte=now
+    )
+    days = rows.order_by().values_list(column, span_of("hour", starts))
+    found: dict[int, list[int]] = {}
+    for key, day, count in days.annotate(seen=Sum("count")):
+        found.setdefault(key, [0] * DAYS_SHOWN)[day] = count
+    return {key: tuple(daily) for key, daily in found.items()}
 
 
 def people_by(column: str, keys: Sequence[int], now: dt.datetime) -> dict[int, int]:

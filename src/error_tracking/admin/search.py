@@ -236,9 +236,11 @@ def _users(name: str, seer: Seer) -> list[Any]:
     found = list(keys[:MOST_USERS])
     try:
         # Also of a user who is gone.
-        found.append(model._meta.pk.clean(name, None))
+        key = model._meta.pk.clean(name, None)
     except ValidationError:
-        pass
+        return found
+    if key not in found:
+        found.append(key)
     return found
 
 

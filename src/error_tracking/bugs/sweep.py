@@ -12,7 +12,7 @@ import dataclasses
 from error_tracking import conf
 from error_tracking.filing import allowance, runner
 from error_tracking.filing.outbox import Outcome, Result
-from error_tracking.models import Journal, Release
+from error_tracking.models import DailyCount, Journal, Release
 
 from . import gate, known, maintenance, retention
 
@@ -121,3 +121,4 @@ def _prune() -> None:
     pruned = retention.schedule.run()
     if pruned is not None:
         allowance.forget()
+        DailyCount.objects.correct_recent()

@@ -2,8 +2,9 @@
 Which groups and bugs were seen most in a period, without adding up everything.
 
 A group was never seen more often in the period than in all its time, which its row
-knows. So the hourly counts are added up for the most frequent groups of all time first,
-and for the others only if one of them could still be among the first.
+knows. So the counts are added up for the most frequent groups of all time first, and
+for the others only if one of them could still be among the first. Whole days are read
+as such, and the beginning of the period by its hours.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.db.models import Count, Q, Sum
 
-from error_tracking.models import ErrorGroup, GroupClient, HourlyCount
+from error_tracking.models import DailyCount, ErrorGroup, GroupClient, HourlyCount
+from error_tracking.models.base import day_of, start_of_day
 
-HOUR = dt.timedelta(hours=1)
-DAY = dt.timedelta(days=1)
-# Reading one hourly count from its index takes under a microsecond: about 20 ms.
+from .spans import DAY, HOUR, last_days, span_of
+
+# Reading one count from its index takes under a microsecond: about 20 ms.
 ROWS_READ_FIRST = 40_000
 # A flood of invented addresses may have made more groups than anybody looks at.
 MOST_GROUPS = 5_000
@@ -70,9 +72,9 @@ def most_frequent_bugs(
         if group.bug_id is not None:
             most[group.bug_id] += group.most
     ranked = [pk for pk, _most in most.most_common()]
-    hours = max(1, (now - since) // HOUR)
-    first = set(ranked[: max(2 * number, ROWS_READ_FIRST // hours)])
-    counts = _counts_of([group for group in groups if group.bug_id in first], since)
+    rows_of_group = _rows_of_group(since, now)
+    first = set(ranked[: max(2 * number, ROWS_READ_FIRST // rows_of_group)])
+    counts = counts_of([group.pk for group in groups if group.bug_id in first], since)
     bugs = _by_bug(groups, counts)
     rest = [pk for pk in ranked if pk not in first]
     least = 0
@@ -80,26 +82,72 @@ def most_frequent_bugs(
         least = bugs.most_common(number)[-1][1]
     if rest and most[rest[0]] > least:
         wanted = set(rest)
-        others = [group for group in groups if group.bug_id in wanted]
-        counts |= _counts_of(others, since)
+        others = [group.pk for group in groups if group.bug_id in wanted]
+        counts |= counts_of(others, since)
         bugs = _by_bug(groups, counts)
     return dict(bugs.most_common(number)), counts
 
 
-def _counts_of(groups: Sequence[SeenGroup], since: dt.datetime) -> dict[int, int]:
-    keys = [group.pk for group in groups]
-    rows = HourlyCount.objects.filter(group__in=keys, hour__gte=since)
-    return dict(rows.order_by().values_list("group").annotate(seen=Sum("count")))
+def _first_whole_day(since: dt.datetime) -> dt.date:
+    day = day_of(since)
+    if start_of_day(day) < since:
+        day += DAY
+    return day
+
+
+def _rows_of_group(since: dt.datetime, now: dt.datetime) -> int:
+    """Return how many counts of one group are read at most."""
+    whole_days = start_of_day(_first_whole_day(since))
+    hours = (whole_days - since) // HOUR
+    days = (now - whole_days) // DAY + 1
+    return hours + max(days, 0)
+
+
+def counts_of(
+    groups: Collection[int], since: dt.datetime, until: dt.datetime | None = None
+) -> dict[int, int]:
+    """
+    Return how often each of *groups* was seen in a period.
+
+    Args:
+        groups: Primary keys of groups.
+        since: When the period begins, with an hour.
+        until: When it ends, with the hour before; None for the present.
+
+    Returns:
+        The counts by primary key, of groups that were seen.
+
+    """
+    first_day = _first_whole_day(since)
+    in_days = Q(day__gte=first_day)
+    in_hours = Q(hour__gte=since, hour__lt=start_of_day(first_day))
+    if until is not None:
+        last_day = day_of(until)
+        in_days &= Q(day__lt=last_day)
+        if last_day < first_day:
+            in_hours &= Q(hour__lt=until)
+        else:
+            in_hours |= Q(hour__gte=start_of_day(last_day), hour__lt=until)
+    days = DailyCount.objects.filter(in_days, group__in=groups)
+    hours = HourlyCount.objects.filter(in_hours, group__in=groups)
+    sums_of_days = days.order_by().values_list("group").annotate(seen=Sum("count"))
+    sums_of_hours = hours.order_by().values_list("group").annotate(seen=Sum("count"))
+    counts: Counter[int] = Counter()
+    for group, seen in sums_of_days.union(sums_of_hours, all=True):
+        counts[group] += seen
+    return dict(counts)
 
 
 def counts_before(
     bugs: Collection[int], since: dt.datetime, length: dt.timedelta
 ) -> dict[int, int]:
     """Return how often each of *bugs* was seen in the *length* of time before *since*."""
-    rows = HourlyCount.objects.filter(
-        group__bug__in=list(bugs), hour__gte=since - length, hour__lt=since
-    )
-    return dict(rows.order_by().values_list("group__bug").annotate(seen=Sum("count")))
+    groups = ErrorGroup.objects.filter(bug__in=list(bugs))
+    bug_of = dict(groups.values_list("pk", "bug_id"))
+    counts: Counter[int] = Counter()
+    for group, seen in counts_of(bug_of.keys(), since - length, since).items():
+        counts[bug_of[group]] += seen
+    return dict(counts)
 
 
 def _by_bug(groups: Iterable[SeenGroup], counts: Mapping[int, int]) -> Counter[int]:
@@ -137,18 +185,12 @@ def sparks_of(bugs: Collection[int], now: dt.datetime) -> dict[int, list[int]]:
     """Return the counts of the last 14 times 24 hours of each of *bugs*, oldest first."""
     groups = ErrorGroup.objects.filter(bug__in=list(bugs)).order_by("-times_seen", "pk")
     bug_of = dict(groups.values_list("pk", "bug_id")[:SPARK_GROUPS])
+    starts = last_days(DAYS_OF_SPARK, now)
     rows = HourlyCount.objects.filter(
-        group__in=list(bug_of), hour__gt=now - DAYS_OF_SPARK * DAY, hour__lte=now
+        group__in=list(bug_of), hour__gte=starts[0], hour__lte=now
     )
-    # Added up by the database: a row per group, not one per group and hour.
-    days = {}
-    for number in range(DAYS_OF_SPARK):
-        end = now - (DAYS_OF_SPARK - 1 - number) * DAY
-        is_of_day = Q(hour__gt=end - DAY, hour__lte=end)
-        days[f"day{number}"] = Sum("count", filter=is_of_day, default=0)
+    days = rows.order_by().values_list("group", span_of("hour", starts))
     sparks = {pk: [0] * DAYS_OF_SPARK for pk in bugs}
-    for group, *counts in rows.order_by().values_list("group").annotate(**days):
-        spark = sparks[bug_of[group]]
-        for number, count in enumerate(counts):
-            spark[number] += count
+    for group, day, count in days.annotate(seen=Sum("count")):
+        sparks[bug_of[group]][day] += count
     return sparks

@@ -32,6 +32,7 @@ from error_tracking.utils import hour_of
 
 from . import attention, frequent
 from .dead_links import DeadLink, dead_links
+from .spans import HOUR, span_of
 from .trend import Trend, trend_of
 
 PERIODS: dict[str, dt.timedelta] = {
@@ -227,10 +228,10 @@ def look(
     environment = environment or conf.get_settings().environment
     now = now or timezone.now()
     since = hour_of(now - PERIODS[period]) + dt.timedelta(hours=1)
-    rows = _totals(environment, since, now)
+    buckets = _buckets(environment, since, now, is_daily=period != "24h")
     by_kind = Counter[str]()
-    for _, kind, seen in rows:
-        by_kind[kind] += seen
+    for bucket in buckets:
+        by_kind.update(bucket.counts)
     bugs = KnownBug.objects.filter(environment=environment)
     by_severity = _by_severity(bugs)
     running = _running_release()
@@ -245,7 +246,7 @@ def look(
         by_kind={
             kind: by_kind[kind] for kind in ErrorLog.ErrorType.values if by_kind[kind]
         },
-        buckets=_buckets(rows, since, now, is_daily=period != "24h"),
+        buckets=buckets,
         open_bugs=sum(by_severity.values()),
         by_severity=by_severity,
         **_lists_of_bugs(
@@ -270,7 +271,7 @@ def look(
         unfiled=_unfiled(environment),
         waiting=waiting_bugs(environment),
         suppressed=_suppressed(environment, since),
-        is_empty=not rows
+        is_empty=not by_kind
         and not any(by_severity.values())
         and not ErrorGroup.objects.filter(environment=environment).exists(),
     )
@@ -304,21 +305,23 @@ def values_of_late(column: str, period: dt.timedelta) -> list[Any]:
 
 
 def _buckets(
-    rows: Sequence[tuple[dt.datetime, str, int]],
-    since: dt.datetime,
-    now: dt.datetime,
-    *,
-    is_daily: bool,
+    environment: str, since: dt.datetime, now: dt.datetime, *, is_daily: bool
 ) -> list[Bucket]:
     """Return every hour of the period, or every day of the viewer's time zone."""
-    counts: dict[dt.datetime, Counter[str]] = {}
+    starts = set()
     moment = since
     while moment <= now:
-        counts.setdefault(_start_of(moment, is_daily=is_daily), Counter())
-        moment += dt.timedelta(hours=1)
-    for hour, kind, seen in rows:
-        counts.setdefault(_start_of(hour, is_daily=is_daily), Counter())[kind] += seen
-    return [Bucket(start, dict(counts[start])) for start in sorted(counts)]
+        starts.add(_start_of(moment, is_daily=is_daily))
+        moment += HOUR
+    buckets = [Bucket(start, {}) for start in sorted(starts)]
+    totals = HourlyTotal.objects.filter(
+        hour__gte=since, hour__lte=now, environment=environment
+    )
+    span = span_of("hour", [bucket.start for bucket in buckets])
+    counted = totals.order_by().values_list(span, "error_type")
+    for number, kind, seen in counted.annotate(seen=Sum("count")):
+        buckets[number].counts[kind] = seen
+    return buckets
 
 
 def _start_of(moment: dt.datetime, *, is_daily: bool) -> dt.datetime:
@@ -327,18 +330,8 @@ def _start_of(moment: dt.datetime, *, is_daily: bool) -> dt.datetime:
         local = timezone.localtime(moment)
     hour = hour_of(local)
     if is_daily:
-        return hour.replace(hour=0)
+        return hour.replace(hour=0, fold=0)
     return hour
-
-
-def _totals(
-    environment: str, since: dt.datetime, now: dt.datetime
-) -> list[tuple[dt.datetime, str, int]]:
-    totals = HourlyTotal.objects.filter(
-        hour__gte=since, hour__lte=now, environment=environment
-    )
-    counted = totals.order_by().values_list("hour", "error_type")
-    return list(counted.annotate(seen=Sum("count")))
 
 
 def _previous_total(environment: str, since: dt.datetime, period: str) -> int | None:

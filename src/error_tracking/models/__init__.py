@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from .activity import Activity
 from .dashboard import Dashboard
-from .error_group import ErrorGroup, GroupClient, HourlyCount, HourlyTotal, Release
+from .error_group import (
+    DailyCount,
+    ErrorGroup,
+    GroupClient,
+    HourlyCount,
+    HourlyTotal,
+    Release,
+)
 from .error_log import ErrorLog
 from .filing import Filing
 from .journal import Journal
@@ -14,6 +21,7 @@ from .sequence import Sequence
 
 __all__ = [
     "Activity",
+    "DailyCount",
     "Dashboard",
     "ErrorGroup",
     "ErrorLog",

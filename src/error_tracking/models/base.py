@@ -35,6 +35,24 @@ def moment_from(timestamp: float) -> dt.datetime:
     return timezone.make_naive(moment)
 
 
+def day_of(hour: dt.datetime) -> dt.date:
+    """
+    Return the day that a stored *hour* is counted for.
+
+    That is a day in UTC, or in the project's time zone without ``USE_TZ``.
+    """
+    if timezone.is_aware(hour):
+        # A database with a time zone of its own returns its times in that one.
+        hour = hour.astimezone(dt.UTC)
+    return hour.date()
+
+
+def start_of_day(day: dt.date) -> dt.datetime:
+    """Return the first hour of a *day* of :func:`day_of`, as the project stores it."""
+    zone = dt.UTC if django_settings.USE_TZ else None
+    return dt.datetime.combine(day, dt.time(), tzinfo=zone)
+
+
 def moment_text(moment: dt.datetime) -> str:
     """Return *moment* in the project's time zone: ``2026-11-28 09:30 CET``."""
     if timezone.is_naive(moment):

@@ -1,16 +1,17 @@
 """
 ``ErrorGroup``: all events with one fingerprint in one environment, counted exactly.
 
-The gate decides for each group whether it is a bug. The counts per hour, the clients
-and the releases that it and the charts need are here too.
+The gate decides for each group whether it is a bug. The counts per hour and per day,
+the clients and the releases that it and the charts need are here too.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -24,7 +25,7 @@ from error_tracking.events.event import (
 )
 from error_tracking.events.kinds import Kind
 
-from .base import OwnManager, OwnQuerySet, TimestampedModel
+from .base import OwnManager, OwnQuerySet, TimestampedModel, day_of, start_of_day
 
 # A smaller site's busiest hour must not be a spike.
 SPIKE_EVENTS = 100
@@ -32,6 +33,8 @@ SPIKE_EVENTS = 100
 SPIKE_FACTOR = 10
 # A week has every hour and every day once.
 USUAL_HOURS = 24 * 7
+# Locked at once while their days are corrected: some milliseconds.
+GROUPS_AT_ONCE = 50
 # The hash of a commit has 40 characters; a tag or the name of an image may be longer.
 VERSION_CHARS = 100
 
@@ -45,6 +48,11 @@ class ErrorGroupQuerySet(OwnQuerySet["ErrorGroup"]):
         return undecided.filter(environment=environment, is_due=True).order_by(
             "first_seen", "pk"
         )
+
+    def lock(self, keys: Collection[int]) -> None:
+        """Lock the groups with these primary keys until the transaction ends."""
+        rows = self.select_for_update().filter(pk__in=keys).order_by("pk")
+        list(rows.values_list("pk"))
 
     def without_bug(self) -> ErrorGroupQuerySet:
         """Return the groups that are no bug, and that nobody has hidden."""
@@ -209,7 +217,17 @@ class GroupClient(models.Model):
 
 
 class HourlyCountQuerySet(OwnQuerySet["HourlyCount"]):
-    """Finds what happens far more often than usual."""
+    """Adds up hours, and finds what happens far more often than usual."""
+
+    def of_day(self, day: dt.date) -> HourlyCountQuerySet:
+        """Return the hours that are counted for *day*."""
+        end = start_of_day(day + dt.timedelta(days=1))
+        return self.filter(hour__gte=start_of_day(day), hour__lt=end)
+
+    def sums(self) -> dict[int, int]:
+        """Return how often each group was seen in these hours, by primary key."""
+        counted = self.order_by().values_list("group")
+        return dict(counted.annotate(total=models.Sum("count")))
 
     def spiking(
         self, environment: str, hour: dt.datetime
@@ -233,9 +251,7 @@ class HourlyCountQuerySet(OwnQuerySet["HourlyCount"]):
             hour__lt=hour,
             hour__gte=hour - dt.timedelta(hours=USUAL_HOURS),
         )
-        sums = dict(
-            week.values_list("group_id").annotate(total=models.Sum("count")).order_by()
-        )
+        sums = week.sums()
         for group in ErrorGroup.objects.filter(pk__in=counts).order_by("pk"):
             usual = sums.get(group.pk, 0) / USUAL_HOURS
             if counts[group.pk] >= SPIKE_FACTOR * usual:
@@ -268,6 +284,101 @@ class HourlyCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H}h: {self.count}"
+
+
+class DailyCountQuerySet(OwnQuerySet["DailyCount"]):
+    """Adds up the hours of a day."""
+
+    def add_up(self, changed_hours: Iterable[tuple[int, dt.datetime]]) -> None:
+        """
+        Set the days of *changed_hours* to the sums of all their hours.
+
+        A sum that is computed again cannot drift away from its parts, whatever was
+        lost, restored or counted by an older version of this app.
+
+        The caller is in the transaction that changed the hours and has locked the
+        groups, so that no other process changes these days meanwhile.
+
+        Args:
+            changed_hours: Primary keys of groups, each with an hour.
+
+        """
+        groups_by_day: dict[dt.date, set[int]] = defaultdict(set)
+        for group, hour in changed_hours:
+            groups_by_day[day_of(hour)].add(group)
+        for day, groups in sorted(groups_by_day.items()):
+            self._add_up_day(day, groups)
+
+    def correct_recent(self) -> int:
+        """
+        Add up again what is wrong of today and yesterday.
+
+        While the site is upgraded, processes of a version that knows no days may count
+        hours for some more minutes. Otherwise this changes nothing.
+
+        Returns:
+            How many days of groups were wrong.
+
+        """
+        today = day_of(timezone.now())
+        corrected = 0
+        for day in (today - dt.timedelta(days=1), today):
+            sums = HourlyCount.objects.of_day(day).sums()
+            counts = dict(self.filter(day=day).values_list("group", "count"))
+            wrong = [group for group in sums if sums[group] != counts.get(group)]
+            for start in range(0, len(wrong), GROUPS_AT_ONCE):
+                batch = sorted(wrong[start : start + GROUPS_AT_ONCE])
+                with transaction.atomic(using=self.db):
+                    ErrorGroup.objects.lock(batch)
+                    self._add_up_day(day, set(batch))
+            corrected += len(wrong)
+        return corrected
+
+    def _add_up_day(self, day: dt.date, groups: set[int]) -> None:
+        hours = HourlyCount.objects.of_day(day).filter(group=models.OuterRef("group"))
+        sums = hours.order_by().values("group").annotate(total=models.Sum("count"))
+        total = models.Subquery(sums.values("total"))
+        rows = self.filter(day=day, group__in=sorted(groups))
+        if rows.update(count=total) == len(groups):
+            return
+        missing = groups - set(rows.values_list("group", flat=True))
+        self.bulk_create(
+            [DailyCount(group_id=group, day=day) for group in sorted(missing)],
+            ignore_conflicts=True,
+        )
+        rows.filter(group__in=missing).update(count=total)
+
+
+class DailyCount(models.Model):
+    """
+    How often a group was seen on one day: the sum of its hours.
+
+    Days begin at midnight UTC; without ``USE_TZ`` at midnight in the project's time
+    zone, as hours do.
+    """
+
+    # The constraint's index begins with this column, so it needs none of its own.
+    group = models.ForeignKey(
+        ErrorGroup, on_delete=models.CASCADE, related_name="daily", db_index=False
+    )
+    day = models.DateField()
+    count = models.PositiveBigIntegerField(default=0)
+
+    objects = DailyCountQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["group", "day"], name="et_dailycount_unique"
+            )
+        ]
+        indexes = [
+            # Has the count, too: what is added up is not looked up in the table.
+            models.Index(fields=["group", "day", "count"], name="et_dailycount_sums"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.count}"
 
 
 class HourlyTotal(models.Model):

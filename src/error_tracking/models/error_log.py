@@ -47,12 +47,14 @@ class ErrorLog(TimestampedModel):
     url_pattern = models.CharField(_("URL pattern"), max_length=255, blank=True)
     full_url = models.TextField(_("URL"), blank=True)
     method = models.CharField(_("method"), max_length=16, blank=True)
+    # The indexes et_log_user and et_log_user_group begin with this column.
     user = models.ForeignKey(
         django_settings.AUTH_USER_MODEL,
         verbose_name=_("user"),
         null=True,
         blank=True,
         db_constraint=False,
+        db_index=False,
         on_delete=models.DO_NOTHING,
         related_name="+",
     )
@@ -88,6 +90,10 @@ class ErrorLog(TimestampedModel):
             # has, must not be looked for in all rows.
             models.Index(fields=["error_type", "created"], name="et_log_kind"),
             models.Index(fields=["environment", "created"], name="et_log_environment"),
+            # The error logs of one person, the latest first; and the bugs that they
+            # met, which are read from the index alone.
+            models.Index(fields=["user", "created"], name="et_log_user"),
+            models.Index(fields=["user", "group"], name="et_log_user_group"),
             models.Index(
                 fields=["personal_data_removed", "created"], name="et_log_stripped"
             ),

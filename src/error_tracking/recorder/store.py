@@ -3,8 +3,8 @@ Stores a batch of events in one transaction, counted exactly.
 
 The first statement moves the journal's position, on condition that it is where the
 batch starts: a second process that stores the same batch changes nothing. Locks are
-taken in the order journal, groups, hours, bugs, logs, totals, clients, and for the rows
-of one table in the order of their keys, so two workers cannot deadlock.
+taken in the order journal, groups, hours, days, bugs, logs, totals, clients, and for the
+rows of one table in the order of their keys, so two workers cannot deadlock.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from error_tracking import conf
 from error_tracking.events.event import Event, Fold, Outcome
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import (
+    DailyCount,
     ErrorGroup,
     ErrorLog,
     GroupClient,
@@ -350,13 +351,15 @@ class _Batch:
         return {key: group for key, group in found.items() if key in self.tallies}
 
     def count_hours(self) -> None:
-        """Add to the counts of each group and hour."""
+        """Add to the counts of each group and hour, and of the days of these hours."""
         counts: Counter[_GroupHour] = Counter()
         for item in self.items:
             counts[self._group_of(item).pk, _hour(item)] += item.count
+        missing = counts
         if len(counts) > 1:
-            counts = self._add_to_known_hours(counts)
-        self._add(HourlyCount, ("group_id", "hour"), counts)
+            missing = self._add_to_known_hours(counts)
+        self._add(HourlyCount, ("group_id", "hour"), missing)
+        DailyCount.objects.add_up(counts)
 
     def _add_to_known_hours(self, counts: Counter[_GroupHour]) -> Counter[_GroupHour]:
         """
