@@ -85,7 +85,7 @@ class TestStored:
         assert start_of_day(dt.date(2026, 3, 9)) == dt.datetime(2026, 3, 9)
 
     def test_hour_in_another_zone_counts_for_its_day_in_utc(self):
-        hour = dt.datetime(2026, 3, 9, 1, tzinfo=ZoneInfo("Europe/Berlin"))
+        hour = dt.datetime(2026, 3, 9, 0, tzinfo=ZoneInfo("Europe/Berlin"))
         assert day_of(hour) == dt.date(2026, 3, 8)
 
     def test_transaction_that_is_rolled_back_leaves_no_day(self):

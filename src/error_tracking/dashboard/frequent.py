@@ -98,9 +98,9 @@ def _first_whole_day(since: dt.datetime) -> dt.date:
 def _rows_of_group(since: dt.datetime, now: dt.datetime) -> int:
     """Return how many counts of one group are read at most."""
     whole_days = start_of_day(_first_whole_day(since))
-    hours = (whole_days - since) // HOUR
-    days = (now - whole_days) // DAY + 1
-    return hours + max(days, 0)
+    if now < whole_days:
+        return (now - since) // HOUR + 1
+    return (whole_days - since) // HOUR + (now - whole_days) // DAY + 1
 
 
 def counts_of(
