@@ -128,8 +128,9 @@ def counts_of(
             in_hours &= Q(hour__lt=until)
         else:
             in_hours |= Q(hour__gte=start_of_day(last_day), hour__lt=until)
-    days = DailyCount.objects.filter(in_days, group__in=groups)
-    hours = HourlyCount.objects.filter(in_hours, group__in=groups)
+    keys = list(groups)
+    days = DailyCount.objects.filter(in_days, group__in=keys)
+    hours = HourlyCount.objects.filter(in_hours, group__in=keys)
     sums_of_days = days.order_by().values_list("group").annotate(seen=Sum("count"))
     sums_of_hours = hours.order_by().values_list("group").annotate(seen=Sum("count"))
     counts: Counter[int] = Counter()
