@@ -1,0 +1,401 @@
+"""Upgrades: data survives every migration in both directions, and a project's settings and new rules change nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+import textwrap
+import uuid
+from pathlib import Path
+
+import pytest
+from django.db import connection, migrations, models
+from django.db.migrations.executor import MigrationExecutor
+
+from error_tracking import capture_exception
+from error_tracking.events import fingerprint
+from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
+from error_tracking.recorder import store
+from tests.factories import make_event
+from tests.test_migrations import LABEL, migrate
+
+ROOT = Path(__file__).resolve().parent.parent
+MOMENT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+#: A value for each kind of column, the most special kind first.
+VALUES = {
+    models.BooleanField: True,
+    models.DateField: MOMENT.date(),
+    models.DateTimeField: MOMENT,
+    models.FloatField: 1.5,
+    models.GenericIPAddressField: "192.0.2.0",
+    models.IntegerField: 1,
+    models.JSONField: {"a": [1]},
+    models.TextField: "text",
+    models.URLField: "https://example.org/",
+    models.UUIDField: uuid.UUID(int=7),
+}
+
+
+def names_of_migrations():
+    """Return the names of our migrations, oldest first."""
+    graph = MigrationExecutor(connection).loader.graph
+    [newest] = graph.leaf_nodes(LABEL)
+    return [name for label, name in graph.forwards_plan(newest) if label == LABEL]
+
+
+@pytest.fixture
+def at_last(transactional_db):
+    """Leave the tables as the newest migration makes them."""
+    yield
+    migrate(names_of_migrations()[-1])
+
+
+def value_for(field, rows):
+    """Return a value that *field* can hold; of a relation, the row of *rows* that was made before."""
+    if field.is_relation:
+        return rows.get(field.related_model._meta.model_name)
+    if field.choices:
+        return field.choices[0][0]
+    for kind in type(field).__mro__:
+        if kind in VALUES:
+            return VALUES[kind]
+    assert isinstance(field, models.CharField), field
+    return "x" * min(field.max_length, 8)
+
+
+def tables_of(apps):
+    """Return our models that have a table; a proxy shares that of another."""
+    found = apps.get_app_config(LABEL).get_models()
+    return [model for model in found if not model._meta.proxy]
+
+
+def fill(apps):
+    """Make one row in each table of ours, with a value in each column; return the rows by model."""
+    rows = {}
+    waiting = tables_of(apps)
+    while waiting:
+        model = waiting.pop(0)
+        needed = {
+            field.related_model._meta.model_name
+            for field in model._meta.concrete_fields
+            if field.is_relation and field.related_model._meta.app_label == LABEL
+        } - {model._meta.model_name}
+        if needed - set(rows):
+            waiting.append(model)
+            continue
+        values = {
+            field.name: value_for(field, rows)
+            for field in model._meta.concrete_fields
+            if not (field.primary_key and isinstance(field, models.AutoField))
+        }
+        rows[model._meta.model_name] = model._base_manager.create(**values)
+    return rows
+
+
+def contents(apps):
+    """Return every row of every table of ours, by the name of its model."""
+    return {
+        model._meta.model_name: list(model._base_manager.order_by("pk").values())
+        for model in tables_of(apps)
+    }
+
+
+def same_columns(before, after):
+    """
+    Return the pairs of values of columns that both have, as ``table.column: (old, new)``.
+
+    A table that was empty may have been filled from others.
+    """
+    return {
+        f"{name}.{column}": (old[column], new[column])
+        for name in before.keys() & after.keys()
+        if before[name]
+        for old, new in zip(before[name], after[name], strict=True)
+        for column in old.keys() & new.keys()
+    }
+
+
+def test_data_survives_every_migration_forwards(at_last):
+    first, *later = names_of_migrations()
+    apps = migrate(first)
+    fill(apps)
+    before = contents(apps)
+    for name in later:
+        after = contents(migrate(name))
+        lost = before.keys() - after.keys()
+        assert lost == set(), f"{name} drops {lost}"
+        changed = {
+            column: values
+            for column, values in same_columns(before, after).items()
+            if values[0] != values[1]
+        }
+        assert changed == {}, name
+        before = after
+
+
+def test_data_survives_every_migration_backwards_and_forwards_again(at_last):
+    names = names_of_migrations()
+    apps = migrate(names[-1])
+    fill(apps)
+    before = contents(apps)
+    oldest = contents(migrate(names[0]))
+    assert all(len(rows) == 1 for rows in oldest.values())
+    after = contents(migrate(names[-1]))
+    kept = {name: len(rows) for name, rows in after.items()}
+    # A table that did not exist at first is empty afterwards; no other row is lost.
+    assert {name for name, count in kept.items() if count != 1}.isdisjoint(oldest)
+    for name in oldest.keys() & before.keys():
+        columns = oldest[name][0].keys() & before[name][0].keys()
+        changed = {
+            column: (before[name][0][column], after[name][0][column])
+            for column in columns
+            if before[name][0][column] != after[name][0][column]
+        }
+        assert changed == {}, name
+
+
+def test_tables_go_and_come_back(at_last):
+    MigrationExecutor(connection).migrate([(LABEL, None)])
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+    assert [name for name in tables if name.startswith(f"{LABEL}_")] == []
+    apps = migrate(names_of_migrations()[-1])
+    assert all(rows == [] for rows in contents(apps).values())
+
+
+def copy_server_names(apps, schema_editor):
+    logs = apps.get_model(LABEL, "ErrorLog").objects
+    logs.update(host_name=models.F("server_name"))
+
+
+class NextRelease(migrations.Migration):
+    """
+    A release that adds, renames and removes a column while the release before still runs.
+
+    The steps are those of CONTRIBUTING.md. New columns have a default in the database, for
+    the old release does not name them. A rename is a new column and a copy of the old. A
+    removed column stays one more release, with a default, for the new release does not
+    name it.
+    """
+
+    operations = [
+        migrations.AddField(
+            "errorlog", "shade", models.CharField(max_length=9, db_default="grey")
+        ),
+        migrations.AddField(
+            "errorlog", "host_name", models.CharField(max_length=100, db_default="")
+        ),
+        migrations.RunPython(copy_server_names, migrations.RunPython.noop),
+        *(
+            migrations.AlterField(
+                "errorlog", name, models.CharField(max_length=length, db_default="")
+            )
+            for name, length in (("server_name", 100), ("mechanism", 20))
+        ),
+        migrations.SeparateDatabaseAndState(
+            state_operations=[
+                migrations.RemoveField("errorlog", "server_name"),
+                migrations.RemoveField("errorlog", "mechanism"),
+            ]
+        ),
+    ]
+
+
+@pytest.fixture
+def next_release(transactional_db):
+    """Give the models of a later release, on its tables; take the tables back in the end."""
+    migration = NextRelease("9999_next_release", LABEL)
+    executor = MigrationExecutor(connection)
+    before = executor.loader.project_state()
+    with connection.schema_editor() as editor:
+        after = migration.apply(before.clone(), editor)
+    yield after.apps
+    with connection.schema_editor() as editor:
+        migration.unapply(before, editor)
+
+
+def test_two_releases_share_the_tables_during_a_deploy(next_release):
+    """The old one is the code as it is; the new one has a column more, one renamed, one less."""
+    new_logs = next_release.get_model(LABEL, "ErrorLog").objects
+    for _ in range(3):
+        store.store([make_event(server_name="web1")])
+        group = next_release.get_model(LABEL, "ErrorGroup").objects.get()
+        new_logs.create(
+            event_id=uuid.uuid4(),
+            created=MOMENT,
+            group=group,
+            error_type="exception",
+            host_name="web2",
+            shade="blue",
+        )
+    of_the_old = new_logs.filter(shade="grey")
+    assert [log.host_name for log in of_the_old] == [""] * 3
+    assert (
+        ErrorLog.objects.filter(server_name="web1", mechanism="middleware").count() == 3
+    )
+    assert ErrorLog.objects.filter(server_name="", mechanism="").count() == 3
+    assert [*new_logs.values_list("shade", flat=True).distinct().order_by("shade")] == [
+        "blue",
+        "grey",
+    ]
+    assert ErrorGroup.objects.get().times_seen == 3
+
+
+PROJECT = """
+    import sys, types
+    from django.conf import settings
+    folder = sys.argv[1]
+    sys.path.insert(0, folder)
+    values = dict(
+        SECRET_KEY="x", USE_TZ=True, BASE_DIR=folder,
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "error_tracking"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": folder + "/a.sqlite3"}},
+        ERROR_TRACKING={"JOURNAL_DIR": folder + "/journals"},
+    )
+    CHANGES
+    settings.configure(**values)
+    import django
+    django.setup()
+    from django.core.management import call_command
+    for label in MADE_FIRST:
+        call_command("makemigrations", label, verbosity=0)
+    call_command("makemigrations", check=True, dry_run=True)
+    call_command("migrate", verbosity=0)
+    call_command("makemigrations", check=True, dry_run=True)
+    from error_tracking.models import KnownBug
+    bug = KnownBug.objects.create(title="It broke")
+    print(bug.bug_id, KnownBug.objects.get(pk=bug.pk).title)
+"""
+
+CUSTOM_USER = """
+    import pathlib
+    shop = pathlib.Path(folder, "shop"); shop.mkdir()
+    (shop / "__init__.py").write_text("")
+    (shop / "models.py").write_text(
+        "import uuid\\n"
+        "from django.contrib.auth.models import AbstractUser\\n"
+        "from django.db import models\\n"
+        "class Member(AbstractUser):\\n"
+        "    id = models.UUIDField(primary_key=True, default=uuid.uuid4)\\n"
+    )
+    (shop / "migrations").mkdir(); (shop / "migrations" / "__init__.py").write_text("")
+    values["INSTALLED_APPS"].append("shop")
+    values["AUTH_USER_MODEL"] = "shop.Member"
+    MADE_FIRST = ["shop"]
+"""
+
+OWN_FOLDER = """
+    import pathlib
+    for name in ("ours", "ours/et"):
+        pathlib.Path(folder, name).mkdir(); pathlib.Path(folder, name, "__init__.py").write_text("")
+    values["MIGRATION_MODULES"] = {"error_tracking": "ours.et"}
+    MADE_FIRST = ["error_tracking"]
+"""
+
+PROJECTS = {
+    "defaults": "pass",
+    "AutoField": "values['DEFAULT_AUTO_FIELD'] = 'django.db.models.AutoField'",
+    "SmallAutoField": "values['DEFAULT_AUTO_FIELD'] = 'django.db.models.SmallAutoField'",
+    "without time zones": "values['USE_TZ'] = False; values['TIME_ZONE'] = 'Asia/Kathmandu'",
+    "another language": "values['LANGUAGE_CODE'] = 'de'",
+    "without translations": "values['USE_I18N'] = False",
+    "a user of its own": CUSTOM_USER,
+    "migrations in its own folder": OWN_FOLDER,
+    "other settings of ours": """
+        values["ERROR_TRACKING"] |= {"BUG_PREFIX": "SHOP", "ENVIRONMENT": "staging"}
+    """,
+    "a database of its own": """
+        values["DATABASES"]["errors"] = {**values["DATABASES"]["default"], "NAME": folder + "/b.sqlite3"}
+        values["ERROR_TRACKING"]["DATABASE"] = "default"
+        values["DATABASE_ROUTERS"] = ["error_tracking.routers.ErrorTrackingRouter"]
+    """,
+    "tablespaces": "values['DEFAULT_TABLESPACE'] = 'a'; values['DEFAULT_INDEX_TABLESPACE'] = 'b'",
+}
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_no_setting_of_a_project_needs_a_migration(tmp_path, name):
+    changes = textwrap.dedent(PROJECTS[name])
+    code = textwrap.dedent(PROJECT).replace("CHANGES", f"MADE_FIRST = []\n{changes}")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].endswith("001 It broke")
+
+
+NOW = fingerprint.VERSION
+NEXT = NOW + 1
+
+
+def explode():
+    raise ValueError("the pet is gone")
+
+
+def fail():
+    try:
+        explode()
+    except ValueError as error:
+        return capture_exception(error)
+
+
+@pytest.fixture
+def use_rules(monkeypatch, configure):
+    """A function that makes this process one with the grouping rules of another version."""
+
+    def use(version):
+        monkeypatch.setattr(fingerprint, "VERSION", version)
+        configure()  # drops the fingerprints that this process remembers
+
+    return use
+
+
+@pytest.mark.usefixtures("immediate")
+class TestNewGroupingRules:
+    def test_they_leave_the_groups_and_bugs_that_exist(self, use_rules):
+        fail()
+        [old] = ErrorGroup.objects.all()
+        use_rules(NEXT)
+        fail()
+        fail()
+        old.refresh_from_db()
+        assert (old.times_seen, old.fingerprint_version) == (1, NOW)
+        new = ErrorGroup.objects.exclude(pk=old.pk).get()
+        assert (new.times_seen, new.fingerprint_version) == (2, NEXT)
+        assert new.fingerprint != old.fingerprint
+        assert [bug.status for bug in KnownBug.objects.all()] == ["open", "open"]
+
+    def test_a_bug_keeps_its_history_when_its_new_group_is_merged_into_it(
+        self, use_rules
+    ):
+        fail()
+        old = KnownBug.objects.get()
+        use_rules(NEXT)
+        fail()
+        new = KnownBug.objects.exclude(pk=old.pk)
+        new.merge_into(old)
+        fail()
+        old.refresh_from_db()
+        assert old.occurrence_count == 3
+        assert {group.bug_id for group in ErrorGroup.objects.all()} == {old.pk}
+        assert KnownBug.objects.unresolved().get() == old
+
+    def test_processes_of_both_releases_count_beside_each_other(self, use_rules):
+        """During a deploy some processes still have the old rules."""
+        for version in (NOW, NEXT, NOW, NEXT, NEXT):
+            use_rules(version)
+            fail()
+        groups = ErrorGroup.objects.order_by("fingerprint_version")
+        assert [*groups.values_list("fingerprint_version", "times_seen")] == [
+            (NOW, 2),
+            (NEXT, 3),
+        ]
+        assert KnownBug.objects.count() == 2
