@@ -17,6 +17,9 @@ ERROR_TRACKING = {
 }
 if os.environ.get("TEST_POSTGRES_PORT"):
     DATABASES["default"]["PORT"] = os.environ["TEST_POSTGRES_PORT"]  # noqa: F405
+if os.environ.get("STORY_CONN_MAX_AGE"):
+    max_age = int(os.environ["STORY_CONN_MAX_AGE"])
+    DATABASES["default"]["CONN_MAX_AGE"] = max_age  # noqa: F405
 CELERY_BROKER_URL = os.environ.get("STORY_BROKER", "")
 WSGI_APPLICATION = "tests.integration.wsgi.application"
 LOGGING = {
