@@ -327,6 +327,17 @@ def test_chart_has_a_table_with_the_same_numbers_links_and_releases():
     assert "CSRF failure" in html
 
 
+def test_release_that_runs_now_is_named_and_names_do_not_cover_each_other():
+    bars = [charts.Bar(str(number), "", {"csrf": 1}) for number in range(30)]
+    for number, release in ((5, "1.0"), (25, "1.1"), (29, "1.2")):
+        bars[number] = charts.Bar("", "", {"csrf": 1}, releases=[release])
+    root = ET.fromstring(charts.bar_chart(bars, title="x", description="y"))
+    named = [
+        each.text for each in root.iter("text") if "et-version" in each.get("class", "")
+    ]
+    assert named == ["1.0", "1.2"]
+
+
 @pytest.mark.parametrize(
     ("highest", "step"), [(0, 1), (1, 1), (3, 1), (4, 2), (16, 10), (1_350, 500)]
 )

@@ -224,6 +224,60 @@ def test_dashboard_prints_without_navigation_and_buttons(visit):
     page.emulate_media(media="screen")
 
 
+@pytest.mark.parametrize("path", [*LISTS, "bug"])
+def test_lists_and_bugs_print_their_content_on_the_whole_page(visit, path):
+    window = visit(width=1280)
+    page = new_bug(window) if path == "bug" else window.open(path)
+    page.emulate_media(media="print")
+    hidden = ("#header", "#nav-sidebar", "#toggle-nav-sidebar", ".breadcrumbs")
+    for name in (*hidden, ".et-search", ".et-bulk", ".et-actions", ".et-views"):
+        assert page.locator(f"{name}:visible").count() == 0, name
+    content = page.locator(".et-bug, .et-list").bounding_box()
+    assert content["width"] > 1100
+    if path != "bug":
+        # Which list it is stands above it.
+        assert page.locator("#result_list caption").bounding_box()["height"] > 10
+    page.emulate_media(media="screen")
+
+
+def test_buttons_and_the_chosen_period_are_seen_in_forced_colours(visit):
+    page = visit(forced_colors="active").open(DASHBOARD)
+    button = page.locator(".et-need .button").first
+    width = "each => getComputedStyle(each).borderTopWidth"
+    assert button.evaluate(width) == "1px"
+    chosen = page.locator(".et-choices a[aria-current]").first
+    outline = "each => getComputedStyle(each).outlineStyle"
+    assert chosen.evaluate(outline) == "solid"
+    other = page.locator(".et-choices a:not([aria-current])").first
+    assert other.evaluate(outline) == "none"
+
+
+def test_menu_of_the_search_box_looks_the_same_on_every_page(visit):
+    window = visit()
+    looks = []
+    for path in (DASHBOARD, *LISTS):
+        summary = window.open(path).locator(".et-help > summary")
+        looks.append(
+            summary.evaluate(
+                "each => { const style = getComputedStyle(each);"
+                "return [style.listStyleType, style.backgroundColor,"
+                " style.borderTopColor, each.getBoundingClientRect().height] }"
+            )
+        )
+    assert looks == [looks[0]] * 4
+    assert looks[0][0] == "none"
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_trail_of_our_pages_looks_like_django_s(visit, path):
+    window = visit()
+    look = (
+        "() => { const style = getComputedStyle(document.querySelector('.breadcrumbs'));"
+        "return [style.backgroundColor, style.paddingLeft, style.color] }"
+    )
+    assert window.open(path).evaluate(look) == window.open(DASHBOARD).evaluate(look)
+
+
 def test_bars_of_the_chart_differ_from_the_page(visit):
     for scheme in ("light", "dark"):
         page = visit(scheme=scheme).open("/errors/?period=90d")

@@ -103,7 +103,7 @@ FIELDSETS: Any = (
                 "fingerprint",
                 "environment",
                 "uuid",
-                "is_deleted",
+                "deleted_at",
             )
         },
     ),
@@ -160,6 +160,17 @@ class KnownBugAdmin(PageAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[KnownBug]:
         """Return all bugs; a view hides deleted ones, their pages stay in reach."""
         return KnownBug.all_objects.order_by("-number")
+
+    def formfield_for_dbfield(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Offer no buttons that change or delete the assignee's account."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "assignee":
+            widget: Any = field.widget
+            widget.can_add_related = widget.can_change_related = False
+            widget.can_delete_related = widget.can_view_related = False
+        return field
 
     def formfield_for_foreignkey(
         self, db_field: Any, request: HttpRequest, **kwargs: Any

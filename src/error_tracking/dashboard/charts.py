@@ -169,18 +169,21 @@ def _drawn(bar: Bar, number: int, width: float, highest: int) -> _DrawnBar:
 
 def _releases(bars: Sequence[_DrawnBar]) -> list[tuple[_DrawnBar, str]]:
     """Return the bars in which releases began, each with the name that has room."""
-    releases = []
-    free_from = 0.0
-    for drawn in bars:
+    releases: list[tuple[_DrawnBar, str]] = []
+    # From the right: what runs now is named first.
+    free_until = float(WIDTH)
+    for drawn in reversed(bars):
         if not drawn.bar.releases:
             continue
         left = float(drawn.x)
+        if drawn.anchor == "end":
+            left -= NAME_WIDTH
         name = ""
-        if left >= free_from:
+        if left + NAME_WIDTH <= free_until:
             name = drawn.bar.releases[-1]
-            free_from = left + NAME_WIDTH
+            free_until = left
         releases.append((drawn, name))
-    return releases
+    return releases[::-1]
 
 
 def _table(bars: Sequence[Bar], names: Sequence[str]) -> list[tuple[Bar, list[int]]]:
