@@ -302,7 +302,7 @@ class TestShapes:
                 ("a", -7, "negative"),
             ],
             *[
-                ("a", 0.5, "float"),
+                ("a", 0.5, "float:0.5"),
                 ("a", "", "blank"),
                 ("a", "7", "digits"),
                 ("a", "00", "zero digits"),
@@ -329,7 +329,7 @@ class TestShapes:
                 ("a", 250, "int:100"),
                 ("a", -12, "negative:10"),
                 ("a", 12.5, "float:10"),
-                ("a", -0.5, "negative float"),
+                ("a", -0.5, "negative float:0.5"),
                 ("a", 0.0, "zero float"),
                 ("a", "4711", "digits:1000"),
                 ("a", "-12", "negative digits:10"),

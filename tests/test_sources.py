@@ -509,6 +509,7 @@ class TestThreadsAndCommands:
         assert event.context["command"] == {
             "name": "import_pets",
             "arguments": expected,
+            "paths": {"4": {"kind": "missing", "ending": ".csv", "is_ascii": True}},
         }
 
     @pytest.mark.parametrize(

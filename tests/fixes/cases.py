@@ -3,8 +3,8 @@ The bugs: what to change in ``project`` to have each one, and what makes it fail
 
 The project itself is right, so the fix of a bug is to take its patch back. ``rows`` and
 ``fail`` are Python that runs with the names of :mod:`tests.fixes.trigger`: all models,
-a ``client``, ``sign_in()``, ``command()``, ``task()``, ``upload()`` and ``word()``,
-which gives a text that may be in no bug file.
+a ``client``, ``sign_in()``, ``command()``, ``task()``, ``upload()``, ``folder()`` and
+``word()``, which gives a text that may be in no bug file.
 """
 
 from __future__ import annotations
@@ -427,6 +427,116 @@ CASES = (
         ' "variables": {"text": word(), "first": -3}},'
         ' content_type="application/json")',
     ),
+    Case(
+        "literal_of_graphql",
+        "api/graphql.py",
+        "1000 / (self.weight or 1)",
+        "1000 / self.weight",
+        'client.post("/graphql/", {"query":'
+        " '{ mine: product(upc: \"56\") { ... { perKilo(digits: 2) } } }'},"
+        ' content_type="application/json")',
+        "Product.objects.create(title=word(), upc='56', weight=0)",
+    ),
+    Case(
+        "mutation_of_graphql",
+        "api/graphql.py",
+        'order.get("coupon") or ""',
+        'order["coupon"]',
+        'client.post("/graphql/", {"operationName": "Place", "query":'
+        ' "mutation Place($order: OrderInput!) { anna: placeOrder(order: $order)'
+        ' { ...Parts } } fragment Parts on PlaceOrder { number }",'
+        ' "variables": {"order": {"number": word()}}},'
+        ' content_type="application/json")',
+    ),
+    Case(
+        "known_word_of_graphql",
+        "api/graphql.py",
+        "[found.first()] if found else []",
+        "[found[0]]",
+        'client.post("/graphql/", {"query":'
+        " 'query { byStatus(status: \"gone\") { title } }'},"
+        ' content_type="application/json")',
+    ),
+    # --- below a script's name
+    Case(
+        "below_a_script",
+        "stock/views.py",
+        'above[-1] if above else "below the root"',
+        "above[-1]",
+        'client.get("/en/mounted/", SCRIPT_NAME="/depot")',
+    ),
+    Case(
+        "link_below_a_script",
+        "stock/views.py",
+        '{"/en/category/help/": "en"}.get(address, "below a script")',
+        '{"/en/category/help/": "en"}[address]',
+        "with below('/intern'): client.get('/en/help/', SCRIPT_NAME='/intern')",
+    ),
+    # --- files of data
+    Case(
+        "empty_cell_of_a_csv",
+        "stock/imports.py",
+        'int(row["weight"] or 0)',
+        'int(row["weight"])',
+        'sign_in("staff"); client.post("/en/dashboard/weights/", {"weights":'
+        ' upload("w.csv", f"upc;weight;title\\n1;12;{word()}\\n2;;{word()}\\n")})',
+    ),
+    Case(
+        "negative_number_in_a_json_file",
+        "stock/imports.py",
+        'math.sqrt(max(item["amount"], 0))',
+        'math.sqrt(item["amount"])',
+        'sign_in("staff"); client.post("/en/dashboard/amounts/", {"feed": upload('
+        '"f.json", json.dumps({"items": [{"amount": 4}, {"amount": -3,'
+        ' "title": word(), word(): 1}]}))})',
+    ),
+    Case(
+        "encoding_of_a_csv",
+        "stock/imports.py",
+        'decode("utf-8", "replace")',
+        'decode("utf-8")',
+        'sign_in("staff"); client.post("/de/dashboard/names/", {"names":'
+        ' upload("n.csv", f"title\\nBär {word()}\\n".encode("latin-1"))})',
+    ),
+    Case(
+        "csv_without_rows",
+        "stock/imports.py",
+        'rows[0] if rows else {"price": "0"}',
+        "rows[0]",
+        'sign_in("staff"); client.post("/en/dashboard/first/",'
+        ' {"prices": upload("p.csv", "upc;price\\n")})',
+    ),
+    Case(
+        "known_word_in_a_csv",
+        "stock/imports.py",
+        'product.title if product else "not there"',
+        "product.title",
+        'sign_in("staff"); client.post("/en/dashboard/actions/", {"actions": upload('
+        '"a.csv", f"action;upc\\nadd;{word()}\\nremove;{word()}\\n")})',
+    ),
+    Case(
+        "zero_in_a_csv",
+        "stock/imports.py",
+        '(int(row["pieces"]) or 1)',
+        'int(row["pieces"])',
+        'sign_in("staff"); client.post("/en/dashboard/margin/", {"margins": upload('
+        '"m.csv", f"\\ufefftitle;margin;pieces\\n{word()};3;0\\n")})',
+    ),
+    # --- numbers between limits of the code
+    Case(
+        "number_between_limits_of_a_form",
+        "stock/dashboard.py",
+        'shelf.name if shelf else "no shelf for the sale"',
+        "shelf.name",
+        'sign_in("staff"); client.post("/en/dashboard/sale/", {"percent": "55"})',
+    ),
+    Case(
+        "number_between_constants",
+        "stock/dashboard.py",
+        'str(latest.placed.date()) if latest else "none"',
+        "str(latest.placed.date())",
+        'sign_in("staff"); client.get("/en/dashboard/age/", {"days": "17"})',
+    ),
     # --- commands
     Case(
         "check_that_never_succeeded",
@@ -466,6 +576,35 @@ CASES = (
         'command("reprice", "raise")',
         PARTNER + PRODUCT + RECORD + "\nStockRecord.objects.update(amount=0)",
     ),
+    Case(
+        "empty_folder_of_a_command",
+        "stock/management/commands/load_rates.py",
+        'files[-1].name if files else "none"',
+        "files[-1].name",
+        'command("load_rates", folder())',
+    ),
+    Case(
+        "missing_file_of_a_command",
+        "stock/management/commands/load_rates.py",
+        "if not path.exists():",
+        'if path.name == "rates":',
+        'command("load_rates", "--rates", folder() + f"/{word()}.json", folder())',
+    ),
+    Case(
+        "zero_in_a_file_of_a_command",
+        "stock/management/commands/load_rates.py",
+        '(each["factor"] or 1)',
+        'each["factor"]',
+        'command("load_rates", folder(), "--rates=" + file("r.json",'
+        ' json.dumps([{"factor": 3, "name": word()}, {"factor": 0}])))',
+    ),
+    Case(
+        "option_above_a_limit",
+        "stock/management/commands/load_rates.py",
+        'names[0] if names else "none"',
+        "names[0]",
+        'command("load_rates", ".", "--since-days=45")',
+    ),
     # --- tasks
     Case(
         "task_with_a_guest",
@@ -488,5 +627,21 @@ CASES = (
         "score / (scale or 1)",
         "score / scale",
         'task("rate", 4, scale=0)',
+    ),
+    Case(
+        "task_with_the_key_of_a_row",
+        "stock/tasks.py",
+        "(product.weight or 1)",
+        "product.weight",
+        'task("weigh", product.pk, attempt=1)',
+        PRODUCT + "product.weight = 0\nproduct.save()",
+    ),
+    Case(
+        "task_with_a_key_and_a_limit",
+        "stock/tasks.py",
+        "product.released.date() if product.released else None",
+        "product.released.date()",
+        'task("release", product.pk, percent=30)',
+        PRODUCT,
     ),
 )

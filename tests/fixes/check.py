@@ -57,7 +57,7 @@ def main():
     runner = Runner(verbosity=0, interactive=False)
     runner.run_tests(["bugs"])
     sys.stdout = stdout
-    print(json.dumps({name: _told(error) for name, error in results.ended.items()}))
+    print(json.dumps({name: told(error) for name, error in results.ended.items()}))
 
 
 def _use_status_rule():
@@ -74,7 +74,7 @@ def _use_status_rule():
     replay.failing_as = replay.requests.failing_as = below_500
 
 
-def _told(error):
+def told(error):
     if error is None:
         return None
     # What the project raised, where the test reports it in words.

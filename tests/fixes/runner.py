@@ -25,6 +25,9 @@ PROJECT = Path(__file__).resolve().parent / "project"
 SENTENCES = ("Not reproduced", "Not written yet")
 SECONDS = 300
 
+DJANGO = "tests.fixes.check"
+PYTEST = "tests.fixes.check_pytest"
+
 RIGHT = "fails for the right reason, passes with the fix"
 SENTENCE = "fails with a sentence that says what is missing"
 OTHER = "fails for another reason"
@@ -43,13 +46,16 @@ class Result(NamedTuple):
     with_fix: dict[str, Any] | None
 
 
-def measure(cases: Iterable[Case] = CASES, rule: str = "") -> list[Result]:
+def measure(
+    cases: Iterable[Case] = CASES, rule: str = "", check: str = DJANGO
+) -> list[Result]:
     """
     Return a result for each of *cases*.
 
     Args:
         cases: What to measure.
         rule: ``"status"`` to assert the status of the answer alone.
+        check: The module that runs the tests.
     """
     cases = list(cases)
     with tempfile.TemporaryDirectory(prefix="fixes-") as folder:
@@ -59,8 +65,8 @@ def measure(cases: Iterable[Case] = CASES, rule: str = "") -> list[Result]:
         made = _run(broken, "tests.fixes.trigger", *names)
         for project in (broken, fixed):
             _write_tests(project, made)
-        with_bugs = _run(broken, "tests.fixes.check", rule)
-        with_fixes = _run(fixed, "tests.fixes.check", rule)
+        with_bugs = _run(broken, check, rule)
+        with_fixes = _run(fixed, check, rule)
     return [_judged(case, made[case.name], with_bugs, with_fixes) for case in cases]
 
 

@@ -69,7 +69,7 @@ def result_of(case):
     except Exception:
         return {"problem": traceback.format_exc()}
     finally:
-        trigger.remove_rows()
+        trigger.remove()
 
 
 def texts_of(group):
@@ -100,6 +100,7 @@ class Trigger:
         from django.test import Client
 
         self.client = Client(raise_request_exception=False)
+        self._folders = []
         self.names = {
             model.__name__: model
             for model in apps.get_models()
@@ -108,7 +109,7 @@ class Trigger:
         self.names |= {"client": self.client, "Decimal": Decimal, "json": json}
         for name in ("word", "user", "sign_in", "token", "session", "upload"):
             self.names[name] = getattr(self, name)
-        for name in ("file", "command", "task", "stream"):
+        for name in ("file", "folder", "below", "command", "task", "stream"):
             self.names[name] = getattr(self, name)
 
     def word(self):
@@ -150,12 +151,30 @@ class Trigger:
     def upload(self, name, content):
         from django.core.files.uploadedfile import SimpleUploadedFile
 
-        return SimpleUploadedFile(name, content.encode())
+        if isinstance(content, str):
+            content = content.encode()
+        return SimpleUploadedFile(name, content)
 
     def file(self, name, content):
-        path = Path(tempfile.mkdtemp(), name)
+        path = Path(self.folder(), name)
         path.write_text(content)
         return str(path)
+
+    def folder(self):
+        folder = tempfile.TemporaryDirectory(prefix="fixes-")
+        self._folders.append(folder)
+        return folder.name
+
+    @contextlib.contextmanager
+    def below(self, script_name):
+        """Have ``reverse()`` put *script_name* in front, as a server does."""
+        from django.urls import set_script_prefix
+
+        set_script_prefix(f"{script_name}/")
+        try:
+            yield
+        finally:
+            set_script_prefix("/")
 
     def stream(self, response):
         with contextlib.suppress(Exception):
@@ -183,7 +202,9 @@ class Trigger:
         current_app.loader.import_default_modules()
         current_app.tasks[f"stock.tasks.{name}"].apply(args, kwargs)
 
-    def remove_rows(self):
+    def remove(self):
+        for folder in self._folders:
+            folder.cleanup()
         for model in self.names.values():
             if isinstance(model, type) and hasattr(model, "_default_manager"):
                 label = model._meta.label_lower

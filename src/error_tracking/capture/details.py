@@ -9,6 +9,7 @@ cannot be read costs that part, not the event.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import platform
 import re
 from typing import TYPE_CHECKING, Any
@@ -79,19 +80,34 @@ def _parts(
     budget: EventBudget,
 ) -> Iterator[Callable[[], dict[str, Any]]]:
     """Yield the functions that read a part each; the most important one first."""
+    extra = _Extra(more)
     if exception is not None:
-        yield lambda: exception_values(exception, request, budget)
-    yield lambda: columns_for(request, budget.request)
-    yield lambda: {"context": _context_values(request, more, budget)}
+        yield lambda: exception_values(exception, request, budget, extra.task_arguments)
+    yield lambda: columns_for(request, budget.request, exception)
+    yield lambda: {"context": _context_values(request, extra, budget)}
+
+
+class _Extra:
+    """What an integration knows; read once, for the rows or for the context."""
+
+    def __init__(self, more: Callable[[], Mapping[str, object]]) -> None:
+        self._more = more
+
+    @functools.cached_property
+    def values(self) -> Mapping[str, object]:
+        return self._more()
+
+    def task_arguments(self) -> object:
+        """Return the arguments of the task, None outside any."""
+        task = self.values.get("task")
+        return task.get("arguments") if type(task) is dict else None
 
 
 def _context_values(
-    request: HttpRequest | None,
-    more: Callable[[], Mapping[str, object]],
-    budget: EventBudget,
+    request: HttpRequest | None, more: _Extra, budget: EventBudget
 ) -> dict[str, Any]:
     """
-    Return tags, breadcrumbs, what *more* returns, the trace and the versions.
+    Return tags, breadcrumbs, what *more* has, the trace and the versions.
 
     Also what a generated test needs: the rows were read with the local variables.
     """
@@ -99,7 +115,7 @@ def _context_values(
     scrubber = conf.get_scrubber()
     found = context.told(scrubber, share)
     tags = found.pop("tags", {})
-    extra = {name: value for name, value in more().items() if value is not None}
+    extra = {name: value for name, value in more.values.items() if value is not None}
     reader = tree_reader(share, scrubber)
     given = scrubber.tree(reader.read_mapping(extra))
     if isinstance(given.get("tags"), dict):

@@ -28,6 +28,7 @@ from .request_context import guarded
 from .rows import RowReader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from django.http import HttpRequest
@@ -89,12 +90,19 @@ def outline_of(exception: BaseException, route: str) -> Outline:
 
 
 def exception_values(
-    exception: BaseException, request: HttpRequest | None, budget: EventBudget
+    exception: BaseException,
+    request: HttpRequest | None,
+    budget: EventBudget,
+    arguments: Callable[[], object] = dict,
 ) -> dict[str, Any]:
-    """Return the scrubbed stacktrace: messages, source lines, local variables."""
+    """
+    Return the scrubbed stacktrace: messages, source lines, local variables.
+
+    *arguments* returns those of the task that failed, by name.
+    """
     scrubber, settings = conf.get_scrubber(), conf.get_settings()
 
-    rows = RowReader(request)
+    rows = RowReader(request, arguments)
 
     def read_rows(values: dict[str, Any]) -> None:
         guarded(rows.read, values)

@@ -10,9 +10,7 @@ fails costs that part.
 from __future__ import annotations
 
 import functools
-import io
 import json
-import os
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, urlsplit
@@ -20,7 +18,6 @@ from urllib.parse import unquote_plus, urlsplit
 from django.conf import settings as django_settings
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.core.exceptions import DisallowedHost
-from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.urls import Resolver404, resolve
 from django.utils.functional import LazyObject, empty
 from django.utils.translation import get_language_from_path
@@ -39,10 +36,11 @@ from error_tracking.events.fingerprint import (
 from error_tracking.events.object_text import safe_text
 from error_tracking.events.plain_data import tree_reader
 from error_tracking.events.size_budget import CRASH, LOOKAHEAD_CHARS, Share, more
-from error_tracking.events.source_names import FIELD_NAME
 from error_tracking.scrubbing.event_secrets import note_all
 from error_tracking.scrubbing.scrubber import FILTERED, KEPT_HEADERS, TRUNCATED
 from error_tracking.utils import ADDRESS_CHARS, clean_line, masked_ip, subscriber_of
+
+from .data_files import DataFileReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,11 +62,6 @@ AGENT_CHARS = 300
 METHOD_CHARS = 16
 FILE_NAME_CHARS = 100
 LABEL_CHARS = 150
-# Of a table that was uploaded: its header, if it has one.
-TABLE_ENDINGS = (".csv", ".tsv")
-TABLE_BYTES = 4_096
-DELIMITERS = (",", ";", "\t", "|")
-COLUMNS = 50
 JSON_BODY_BYTES = 16_384
 FAILED = "<not readable>"
 
@@ -265,7 +258,11 @@ def _names_own_host(request: HttpRequest, header: str) -> bool:
         return False
 
 
-def context_for(request: HttpRequest, share: Share | None = None) -> dict[str, Any]:
+def context_for(
+    request: HttpRequest,
+    share: Share | None = None,
+    exception: BaseException | None = None,
+) -> dict[str, Any]:
     """
     Return headers, query, parsed body and files as plain, scrubbed data.
 
@@ -277,7 +274,7 @@ def context_for(request: HttpRequest, share: Share | None = None) -> dict[str, A
         "kwargs": guarded(_kwargs, request, share),
         "headers": guarded(_headers, request, share),
     }
-    files = guarded(_files, request, share)
+    files = guarded(_files, request, exception, share)
     body = guarded(_body, request, share)
     if body is not None:
         context["body"] = body
@@ -410,8 +407,11 @@ def _sensitive_names(request: HttpRequest, names: list[str]) -> frozenset[str] |
     return frozenset(hidden)
 
 
-def _files(request: HttpRequest, share: Share) -> list[dict[str, Any]]:
+def _files(
+    request: HttpRequest, exception: BaseException | None, share: Share
+) -> list[dict[str, Any]]:
     uploads = request.__dict__.get("_files") or {}
+    reader = DataFileReader(exception, share)
     line = conf.get_scrubber().line
     found: list[dict[str, Any]] = []
     for field, upload in islice(uploads.items(), FILES):
@@ -428,55 +428,26 @@ def _files(request: HttpRequest, share: Share) -> list[dict[str, Any]]:
             "size": upload.size,
             "content_type": content_type,
         }
-        columns = guarded(_columns, upload, share, default=None)
-        if columns:
-            file["columns"] = columns
+        file |= guarded(reader.of_upload, upload, default={})
         found.append(file)
     return found
 
 
-def _columns(upload: Any, share: Share) -> list[str]:
-    """
-    Return the first row of a table that was uploaded, which mostly names its columns.
-
-    Cells that are no names are left out: not every table begins with a header.
-    """
-    if not str(upload.name).lower().endswith(TABLE_ENDINGS):
-        return []
-    row, newline, _rest = _beginning_of(upload).partition(b"\n")
-    if not newline or not share.take_characters(len(row)):
-        return []
-    text = row.decode("utf-8-sig", errors="replace").strip()
-    delimiter = max(DELIMITERS, key=text.count)
-    cells = [cell.strip().strip("\"'") for cell in text.split(delimiter, COLUMNS)]
-    line = conf.get_scrubber().line
-    return [
-        line(cell, FILE_NAME_CHARS) if FIELD_NAME.fullmatch(cell) else "…"
-        for cell in cells[:COLUMNS]
-    ]
-
-
-def _beginning_of(upload: Any) -> bytes:
-    """Return the first bytes of a file as Django holds it; its position stays."""
-    if type(upload.file) is io.BytesIO:
-        with upload.file.getbuffer() as view:
-            return bytes(view[:TABLE_BYTES])
-    if issubclass(type(upload), TemporaryUploadedFile):
-        return os.pread(upload.file.fileno(), TABLE_BYTES, 0)
-    return b""
-
-
-def columns_for(request: HttpRequest | None, share: Share) -> dict[str, Any]:
+def columns_for(
+    request: HttpRequest | None,
+    share: Share,
+    exception: BaseException | None = None,
+) -> dict[str, Any]:
     """
     Return the fields of an event that come from the request, nothing outside one.
 
     Each part is guarded on its own, and reads as much as the earlier ones leave of
-    *share*.
+    *share*. Of uploads the texts are kept that the functions of *exception* have.
     """
     if request is None:
         return {}
     path = guarded(path_for, request, share, default="")
-    context = context_for(request, share)
+    context = context_for(request, share, exception)
     query = context.get("query")
     agent = context.get("headers", {})
     route = route_for(request) or guarded(normalize_path, path, default="")

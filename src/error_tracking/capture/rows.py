@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import decimal
 import json
+import re
 import uuid
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,9 +27,12 @@ from error_tracking.scrubbing.descriptions import (
 from error_tracking.setting_rules import NAME as SETTINGS_NAME
 from error_tracking.utils import type_ids
 
+from .data_files import cells_of
 from .request_context import guarded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.http import HttpRequest
 
 # What a person would write into the set-up of one test.
@@ -44,12 +48,17 @@ CHOICES = 200
 LOOKUP_CHARS = 60
 LOOKUPS = 40
 BODY_BYTES = 4_096
+FILES = 3
 # A metaclass of the project may have a hash of its own: classes are known by identity.
 _NUMBERS = type_ids(int, float, decimal.Decimal)
 _PLAIN = type_ids(str, bytes, int, bool, float, dict, type(None), decimal.Decimal)
 _LOOKED_UP = type_ids(str, int, uuid.UUID)
 # More than any project has.
 MODELS = 2_000
+# Of a GraphQL query: 'upc: "4711"' or "first: 3".
+_LITERAL = re.compile(
+    rf'\b(\w{{1,60}}+)\s{{0,5}}+:\s{{0,5}}(?:"([^"\\\n]{{1,{LOOKUP_CHARS}}})"|(-?\d{{1,18}}))'
+)
 
 
 class _Column(NamedTuple):
@@ -59,11 +68,19 @@ class _Column(NamedTuple):
     choices: frozenset[str]
     is_key: bool  # a row may be looked up by it
 
+    def is_called(self, name: str) -> bool:
+        return name in {self.name, self.attname}
+
 
 class _Model(NamedTuple):
     label: str
     key: str
     columns: tuple[_Column, ...]
+
+    def is_called(self, name: str) -> bool:
+        """Return whether *name* is that of an argument with the key of a row."""
+        own = self.label.rpartition(".")[2].lower()
+        return name.lower() in {"pk", "id", own, f"{own}_id", f"{own}_pk", f"{own}id"}
 
 
 _models: dict[int, tuple[type, _Model | None]] = {}
@@ -72,13 +89,26 @@ _models: dict[int, tuple[type, _Model | None]] = {}
 class RowReader:
     """Collects the rows of one failure, the innermost frame's first."""
 
-    def __init__(self, request: HttpRequest | None) -> None:
+    def __init__(
+        self,
+        request: HttpRequest | None,
+        arguments: Callable[[], object] = dict,
+    ) -> None:
+        """
+        Start without rows.
+
+        Args:
+            request: The request it happened in, None outside any.
+            arguments: Returns those of the task it happened in, by name.
+
+        """
         self._request = request
+        self._arguments = arguments
         self._rows: dict[tuple[str, object], dict[str, Any]] = {}
         self._counts: list[dict[str, Any]] = []
         self._objects_left = OBJECTS
         self._seen: set[int] = set()
-        self._lookups: dict[str, str] | None = None
+        self._lookups: dict[str, list[str]] | None = None
 
     def read(self, variables: dict[str, Any]) -> None:
         """Read the rows among the local *variables* of one frame."""
@@ -148,12 +178,20 @@ class RowReader:
         model, own = _model_of(type(instance)), instance_dict(instance)
         if model is None or "_state" not in own or len(self._rows) >= ROWS:
             return
+        if instance_dict(own["_state"]).get("adding") is not False:
+            # Not saved: what the code was about to create, and no row.
+            if id(instance) not in self._seen:
+                self._seen.add(id(instance))
+                self._add_related(own)
+            return
         value = own.get(model.key)
         key = (model.label, value if id(type(value)) in _LOOKED_UP else None)
         if key in self._rows:
             return
         if self._lookups is None:
-            self._lookups = guarded(_lookups, self._request, default={})
+            self._lookups = guarded(
+                _lookups, self._request, self._arguments, default={}
+            )
         columns: dict[str, str] = {}
         relations: dict[str, tuple[str, object]] = {}
         links: dict[str, str] = {}
@@ -167,7 +205,7 @@ class RowReader:
                 continue
             columns[field] = _kind(value, choices)
             if self._lookups:
-                link = self._link(column, value)
+                link = self._link(column, model, value)
                 if link:
                     links[field] = link
         self._rows[key] = {
@@ -188,18 +226,21 @@ class RowReader:
             if type(name) is str and _model_of(type(related)) is not None:
                 self._add(name, related)
 
-    def _link(self, column: _Column, value: Any) -> str:
+    def _link(self, column: _Column, model: _Model, value: Any) -> str:
         """Return where the request had the value of *column*, such as ``kwargs.slug``."""
         kind = type(value)
         if id(kind) not in _LOOKED_UP or not self._lookups:
             return ""
-        where = self._lookups.get(str(value)[: LOOKUP_CHARS + 1], "")
-        if not where:
-            return ""
-        is_of_same_name = where.partition(".")[2] in {column.name, column.attname}
+        places = self._lookups.get(str(value)[: LOOKUP_CHARS + 1], ())
         is_distinct = kind is uuid.UUID or (kind is str and len(value) > 1)
-        if is_of_same_name or column.is_key or is_distinct:
-            return where
+        for place in places:
+            if column.is_called(place.rpartition(".")[2]):
+                return place
+        for place in places:
+            if column.is_key and model.is_called(place.rpartition(".")[2]):
+                return place
+        if places and (column.is_key or is_distinct):
+            return places[0]
         return ""
 
 
@@ -269,10 +310,26 @@ def _choices_of(field: Any) -> frozenset[str]:
     return frozenset(value for value in values if type(value) is str)
 
 
-def _lookups(request: HttpRequest | None) -> dict[str, str]:
-    """Return the short values of *request*, with where it has them."""
-    if request is None:
-        return {}
+def _lookups(
+    request: HttpRequest | None, arguments: Callable[[], object]
+) -> dict[str, list[str]]:
+    """Return the short values that were sent, each with where it was found."""
+    parts: list[tuple[str, Any]] = [("body", arguments())]
+    if request is not None:
+        parts = _parts_of(request)
+    found: dict[str, list[str]] = {}
+    for part, values in parts:
+        if not issubclass(type(values), dict):
+            continue
+        for name, value in islice(dict.items(values), LOOKUPS):
+            text = _short_text(value)
+            if text and type(name) is str:
+                found.setdefault(text, []).append(f"{part}.{name}")
+    return found
+
+
+def _parts_of(request: HttpRequest) -> list[tuple[str, Any]]:
+    """Return the mappings that *request* has already parsed, by the names of its parts."""
     attributes = request.__dict__
     match = attributes.get("resolver_match")
     parts: list[tuple[str, Any]] = [("kwargs", getattr(match, "kwargs", None))]
@@ -282,15 +339,31 @@ def _lookups(request: HttpRequest | None) -> dict[str, str]:
             parts.append((part, dict.copy(values)))
     raw = attributes.get("_body")
     if type(raw) is bytes and 0 < len(raw) <= BODY_BYTES and raw[:1] == b"{":
-        parts.append(("body", json.loads(raw)))
+        body = guarded(json.loads, raw, default={})
+        parts += [("body", body), ("variables", body.get("variables"))]
+        parts.append(("literals", _literals_in(body.get("query"))))
+    uploads = attributes.get("_files")
+    if uploads:
+        parts.append(("files", guarded(_cells_in, uploads, default={})))
+    return parts
+
+
+def _cells_in(uploads: Any) -> dict[str, str]:
+    """Return the cells of uploaded tables, named like ``0.2.sku``: file, row, column."""
     found: dict[str, str] = {}
-    for part, values in parts:
-        if not issubclass(type(values), dict):
-            continue
-        for name, value in islice(dict.items(values), LOOKUPS):
-            text = _short_text(value)
-            if text:
-                found.setdefault(text, f"{part}.{name}")
+    for number, upload in enumerate(islice(uploads.values(), FILES)):
+        for row, column, text in islice(cells_of(upload), LOOKUPS):
+            found[f"{number}.{row}.{column}"] = text
+    return found
+
+
+def _literals_in(query: object) -> dict[str, str]:
+    """Return the texts and numbers in a GraphQL query by the names of their arguments."""
+    if type(query) is not str:
+        return {}
+    found: dict[str, str] = {}
+    for name, text, number in _LITERAL.findall(query):
+        found.setdefault(name, text or number)
     return found
 
 

@@ -47,26 +47,39 @@ def function_digest(text: str, function: str) -> str:
     Returns:
         ``""`` where there is no such function, or *text* is no Python.
     """
-    names = [name for name in function.split(".") if name not in _PARTS]
-    if not names or names == ["<module>"]:
+    if not _names_of(function):
         return text_digest(text)
-    found = [_source_of(text, node) for node in _definitions(text, tuple(names))]
+    found = [_source_of(text, node) for node in definitions(text, function)]
     if not found:
         return ""
     # A property and its setter have one name, as have the branches of an if.
     return text_digest("\n".join(found))
 
 
-def _definitions(text: str, names: tuple[str, ...]) -> list[_Function]:
-    try:
-        tree = _parsed(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+def _names_of(function: str) -> list[str]:
+    names = [name for name in function.split(".") if name not in _PARTS]
+    return [] if names == ["<module>"] else names
+
+
+def definitions(text: str, function: str) -> list[_Function]:
+    """Return the syntax of *function*, a qualified name, in the source *text*."""
+    tree = parsed(text)
+    names = _names_of(function)
+    if tree is None or not names:
         return []
     found: list[ast.AST] = [tree]
     for name in names:
         inner = [each for outer in found for each in _named(outer, name)]
         found = list(inner)
     return [each for each in found if isinstance(each, _Function)]
+
+
+def parsed(text: str) -> ast.Module | None:
+    """Return the syntax tree of the source *text*, None where it is no Python."""
+    try:
+        return _parsed(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 @lru_cache(maxsize=32)

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     Scrub = Callable[[str, int], str]
 
 KEY_PARTS = 5
+# What graphql-core gives each resolver: the whole schema and request, and a path whose
+# steps it calls "key", as secrets are called.
+_NAMED_ONLY = frozenset(
+    {"graphql.type.definition.GraphQLResolveInfo", "graphql.pyutils.path.Path"}
+)
 
 _BYTES = type_ids(bytes, bytearray, memoryview)
 # Text types of Django and MarkupSafe that override __str__ or __repr__, but hide
@@ -188,6 +193,8 @@ class PlainReader:
     def _sequence(self, value: Any, depth: int) -> Any:
         kind = type(value)
         names = _field_names(kind)
+        if names and full_name(kind) in _NAMED_ONLY:
+            return described(value)
         if names and len(names) <= self._breadth:
             items = zip(names, tuple.__iter__(value), strict=False)
             return {name: self._node(item, depth) for name, item in items}

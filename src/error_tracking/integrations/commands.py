@@ -17,6 +17,8 @@ from django.core.management.base import CommandError
 
 from error_tracking import conf
 from error_tracking.capture import context
+from error_tracking.capture.data_files import DataFileReader
+from error_tracking.capture.request_context import guarded
 from error_tracking.capture.service import ErrorCaptureService
 
 if TYPE_CHECKING:
@@ -65,13 +67,19 @@ def capture_failure(error: BaseException) -> None:
         error,
         mechanism="command",
         where=f"command {name}",
-        more=lambda: {
-            "command": {
-                "name": name,
-                "arguments": conf.get_scrubber().arguments(arguments),
-            }
-        },
+        more=lambda: {"command": {"name": name, **_values_of(arguments, error)}},
     )
+
+
+def _values_of(arguments: list[str], error: BaseException) -> dict[str, object]:
+    """Return the arguments without secrets, and what is at those that are paths."""
+    scrubbed = conf.get_scrubber().arguments(arguments)
+    values: dict[str, object] = {"arguments": scrubbed}
+    reader = DataFileReader(error)
+    paths = guarded(reader.of_arguments, arguments, scrubbed, default={})
+    if paths:
+        values["paths"] = paths
+    return values
 
 
 _service = ErrorCaptureService()

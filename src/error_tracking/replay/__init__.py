@@ -10,7 +10,17 @@ failed has changed, was reached, and raised nothing.
 from __future__ import annotations
 
 from .failure import Failure, failing_as
+from .files import make_file, make_folder, missing_file
 from .requests import replay
 from .rows import make_row, make_user
 
-__all__ = ["Failure", "failing_as", "make_row", "make_user", "replay"]
+__all__ = [
+    "Failure",
+    "failing_as",
+    "make_file",
+    "make_folder",
+    "make_row",
+    "make_user",
+    "missing_file",
+    "replay",
+]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.test import Client
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+from django.urls import get_script_prefix, set_script_prefix
 
 from error_tracking import conf
 
@@ -31,6 +33,7 @@ def replay(
     content_type: str = "",
     host: str = "",
     secure: bool = False,
+    script_name: str = "",
 ) -> Any:
     """
     Send a request as it was recorded, and expect *failure* until it is fixed.
@@ -49,6 +52,7 @@ def replay(
         content_type: Of the body, ``""`` for a form.
         host: The recorded host where the project has several.
         secure: Whether the request came with HTTPS.
+        script_name: What the server has in front of the project's paths.
 
     Returns:
         The response, once the failure is fixed.
@@ -72,12 +76,25 @@ def replay(
         arguments["data"] = data
     if content_type:
         arguments["content_type"] = content_type
-    with failing_as(failure) as attempt:
+    if script_name:
+        arguments["SCRIPT_NAME"] = script_name
+    with failing_as(failure) as attempt, _below(script_name):
         attempt.request = _request_text(user, credentials, supplied, session)
         attempt.response = _send(client, method, path, arguments)
         if attempt.response.streaming:
             b"".join(attempt.response)
     return attempt.response
+
+
+@contextmanager
+def _below(script_name: str) -> Iterator[None]:
+    """Have ``reverse()`` put *script_name* in front, as a server does."""
+    before = get_script_prefix()
+    set_script_prefix(f"{script_name}/" if script_name else before)
+    try:
+        yield
+    finally:
+        set_script_prefix(before)
 
 
 def _send(client: Client, method: str, path: str, arguments: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from django.db.models import QuerySet
+from django.urls import URLPattern
 
 from error_tracking import conf
 from error_tracking.models import (
@@ -36,10 +37,13 @@ from .bug_report import (
     field_shapes,
     time_text,
 )
+from .data_files import cell_kinds, kind_of_file
 from .known_names import KnownNames, PublicNames, known_names, module_path
-from .placeholders import Shape, file_kind, placeholder_argument
+from .placeholders import Shape, placeholder_argument
+from .schema_names import names_in_schema_of
 from .setup_builder import setup_from
 from .stack import exception_line, own_frames, stack_lines
+from .thresholds import limits_of_code
 from .views import pattern_of
 from .vocabulary import public_messages
 
@@ -226,7 +230,8 @@ def _values_from(log: ErrorLog, *, reads_libraries: bool = True) -> dict[str, An
     view = ""
     if not frames and log.url_pattern.startswith("/"):
         view = _view_of(log.url_pattern)
-    known = _known_names(frames, view)
+    pattern = pattern_of(log.url_pattern) if log.url_pattern.startswith("/") else None
+    known = _known_names(frames, view, pattern)
     names = PublicNames(known)
     messages = public_messages(exceptions, known, reads_libraries=reads_libraries)
     source = _source_of(frames)
@@ -238,7 +243,9 @@ def _values_from(log: ErrorLog, *, reads_libraries: bool = True) -> dict[str, An
     }
     return {
         **shapes,
-        "setup": setup_from(log, frames, view, names, shapes),
+        "setup": setup_from(
+            log, frames, view, names, _with_parts(shapes, request, names)
+        ),
         "error_type": log.error_type,
         "mechanism": log.mechanism,
         "exception_type": log.exception_type,
@@ -283,9 +290,29 @@ def _report_frame(frame: Mapping[str, Any]) -> ReportFrame:
     )
 
 
-def _known_names(frames: list[dict[str, Any]], view: str) -> KnownNames:
+def _known_names(
+    frames: list[dict[str, Any]], view: str, pattern: URLPattern | None
+) -> KnownNames:
     paths = [str(frame.get("abs_path", "")) for frame in reversed(frames)]
-    return known_names([*paths, module_path(view)])
+    known = known_names([*paths, module_path(view)])
+    return dataclasses.replace(
+        known, schema=names_in_schema_of(pattern), limits=limits_of_code(frames)
+    )
+
+
+def _with_parts(
+    shapes: dict[str, Shape], request: dict[str, Any], names: PublicNames
+) -> dict[str, Shape]:
+    """Return *shapes* with those of a GraphQL query's parts and of uploaded tables."""
+    body = shapes["body"]
+    variables = body.get("variables", {}) if isinstance(body, dict) else {}
+    literals: Shape = dict(names.query_arguments)
+    return {
+        **shapes,
+        "variables": variables,
+        "literals": literals,
+        "files": cell_kinds(request.get("files")),
+    }
 
 
 def _csrf_reason(log: ErrorLog) -> str:
@@ -315,12 +342,14 @@ def _body_shape(
         body = _mapping(task).get("arguments")
     if not isinstance(body, dict | list):
         body = {}
+    query = _mapping(context.get("setup")).get("query")
+    if query and isinstance(body, dict):
+        # One that is too long for the body as it is stored.
+        body = {**body, "query": query}
     shape = field_shapes(names.kinds(body))
     if isinstance(shape, dict):
         for file in request.get("files") or ():
-            columns = [names.name(name) for name in file.get("columns") or ()]
-            kind = file_kind(str(file.get("name") or ""), columns)
-            shape[names.name(file["field"])] = str(kind)
+            shape[names.name(file["field"])] = str(kind_of_file(file, names))
     return shape
 
 

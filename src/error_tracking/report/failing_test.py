@@ -185,6 +185,8 @@ def _replay_recipe(report: BugReport) -> Recipe:
         arguments.append(f"host={python(setup.host)}")
     if setup.is_secure:
         arguments.append("secure=True")
+    if setup.script_name:
+        arguments.append(f"script_name={python(setup.script_name)}")
     arguments.append("failure=FAILURE")
     return recipe + Recipe(lines=(_call("replay", arguments),))
 

@@ -25,7 +25,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from error_tracking import conf
 from error_tracking.events.source_names import FIELD_NAME, SourceNames, names_in_file
 
+from .graphql_query import PublicQuery, QueryNames, public_query
 from .placeholders import Kind, choice_of, kind_of, known_text
+from .thresholds import NO_LIMITS, Limits, kind_beside, limits_of_fields
 
 # A report has at most twenty frames; each folder has a few of the files named below.
 FILES = 60
@@ -112,12 +114,18 @@ class KnownNames:
         sensitive: Names below which nothing is known, besides the scrubbed keys.
         personal: Choices that say something about a person, each with how many there
             are to choose from.
+        schema: Names of the GraphQL schema of the route, for queries only.
+        limits: Numbers that the failing code compares with.
+        limits_by_field: Bounds that forms and serializers declare.
 
     """
 
     words: frozenset[str]
     sensitive: frozenset[str] = frozenset()
     personal: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    schema: frozenset[str] = frozenset()
+    limits: Limits = NO_LIMITS
+    limits_by_field: Mapping[str, Limits] = dataclasses.field(default_factory=dict)
 
     def is_known(self, name: str) -> bool:
         """
@@ -158,14 +166,21 @@ class KnownNames:
 
         A text that the project's code has is kept: it may decide how the code goes on.
         """
-        if not isinstance(value, str) or isinstance(value, Kind):
+        if isinstance(value, Kind):
+            return str(value)
+        if is_personal(name) or self.hides_below(name):
             return kind_of(name, value)
-        if value in self.personal:
-            return choice_of(self.personal[value])
-        is_kept = value in self.words and not is_personal(name)
-        if not is_kept or self.hides_below(name) or not self.is_known(value):
-            return kind_of(name, value)
-        return known_text(value)
+        if isinstance(value, str):
+            if value in self.personal:
+                return choice_of(self.personal[value])
+            if value in self.words and self.is_known(value):
+                return known_text(value)
+        limits = self.limits | self.limits_by_field.get(name, NO_LIMITS)
+        return kind_beside(kind_of(name, value), value, limits)
+
+    def is_in_schema(self, name: str) -> bool:
+        """Return whether *name* may leave as the name of a field in a GraphQL query."""
+        return name in self.schema or self.is_known(name)
 
     def _has(self, word: str) -> bool:
         plain = _PART_OF_WIDGET.sub("", word)
@@ -184,6 +199,8 @@ class PublicNames:
     """
 
     def __init__(self, known: KnownNames) -> None:
+        #: Kinds of the literals in GraphQL queries, by the names of their arguments.
+        self.query_arguments: dict[str, str] = {}
         self._known = known
         self._aliases: dict[str, str] = {}
         self._count = 0
@@ -200,6 +217,10 @@ class PublicNames:
         self._aliases[name] = alias
         return alias
 
+    def knows(self, name: str) -> bool:
+        """Return whether *name* may leave as it is."""
+        return self._known.is_known(name)
+
     def knows_header(self, name: str) -> bool:
         """Return whether the project's code has the header *name*, in any spelling."""
         spellings = {name.lower(), "http_" + name.lower().replace("-", "_")}
@@ -215,15 +236,37 @@ class PublicNames:
             return [self.kinds(each, name=name, is_hidden=is_hidden) for each in value]
         if isinstance(value, dict):
             public = {}
+            query = None if is_hidden else self._query_in(value)
             for key, item in value.items():
                 hides_below = is_hidden or self._known.hides_below(key)
                 # Named before what is below it, so that names are numbered in order.
                 name_shown = self.name(key, is_hidden=is_hidden)
+                if query is not None:
+                    item = self._of_query(key, item, query)  # noqa: PLW2901
                 public[name_shown] = self.kinds(item, name=key, is_hidden=hides_below)
             return public
         if is_hidden:
             return Kind(kind_of(name, value))
         return Kind(self._known.kind_of(name, value))
+
+    def _query_in(self, fields: dict[str, Any]) -> PublicQuery | None:
+        """Return the GraphQL query that a request with *fields* sends, if it does."""
+        text = fields.get("query")
+        if not isinstance(text, str) or "{" not in text:
+            return None
+        names = QueryNames(self._known.is_in_schema, self.name, self._known.kind_of)
+        query = public_query(text, names)
+        if query is not None:
+            self.query_arguments |= query.arguments
+        return query
+
+    def _of_query(self, key: str, item: Any, query: PublicQuery) -> Any:
+        """Return the kind of what a request with *query* sends as *key*."""
+        if key == "query":
+            return query.kind
+        if key == "operationName" and item in query.operations:
+            return known_text(self.name(item))
+        return item
 
     def tree(self, value: Any, *, is_hidden: bool = False) -> Any:
         """Return *value*, which is plain JSON, with public names; values stay."""
@@ -253,12 +296,18 @@ def known_names(paths: Iterable[str]) -> KnownNames:
     """
     is_secret = conf.get_scrubber().is_secret_key
     found = SourceNames()
-    for path in _with_neighbours(paths):
+    files = _with_neighbours(paths)
+    for path in files:
         found |= names_in_file(path, is_secret)
     # A project of workers alone has no URLs.
     urlconf = getattr(django_settings, "ROOT_URLCONF", "")
     words = found.words | _FRAMEWORK | _names_of_project(urlconf)
-    return KnownNames(words, found.sensitive, _personal_choices())
+    return KnownNames(
+        words,
+        found.sensitive,
+        _personal_choices(),
+        limits_by_field=limits_of_fields(files),
+    )
 
 
 def is_personal(name: str) -> bool:

@@ -8,8 +8,9 @@ and a text that the project's code has itself. Values in, values out.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 #: A kind that ``placeholder_for`` knows, or a list or a mapping of shapes.
@@ -21,6 +22,10 @@ DEPTH = 6
 ITEMS = 50
 # Enough to recognise every kind below.
 VALUE_CHARS = 200
+# The placeholders of 4 KiB of a file that has one character in each cell.
+FILE_CHARS = 8_000
+#: In the first row of a table: the cell has a name, which is among the columns.
+NAME_CELL = "name"
 #: What scrubbing leaves in place of a value.
 HIDDEN = ("[Filtered]", "[Truncated]")
 
@@ -103,17 +108,23 @@ _KINDS_BY_NAME = (
     ("email", r".*mail.*"),
     ("digits", rf"(.*_)?({'|'.join(_NUMBER_NAMES)})"),
 )
-# Kinds of numbers that have an order of magnitude: "int:100" is one of 100 to 999.
-_MAGNITUDE = re.compile(
-    r"(int|negative|float|negative float|digits|negative digits|decimal"
-    r"|negative decimal):(10{1,18})"
+# Kinds of numbers with one like it: "int:100" is one of 100 to 999, where the project's
+# code compares with none of them.
+_NUMBER = re.compile(
+    r"(int|negative|float|negative float|digits|negative digits|year|decimal"
+    r"|negative decimal):(\d{1,19}(?:\.\d{1,6})?)",
+    re.ASCII,
 )
+#: What the kind of a GraphQL query begins with; the rest is the query that may leave.
+PREFIX_OF_GRAPHQL = "graphql:"
 _KNOWN = re.compile(r"known:([A-Za-z_][\w.\[\]-]{0,60})", re.ASCII)
 _CHOICE = re.compile(r"one of \d{1,4} choices", re.ASCII)
-# "file:.csv:unicode:sku,field_1": the ending of the name, its alphabet, the columns.
+# "file:.csv:unicode": the ending of the name, its alphabet; then, where they are known,
+# the encoding and a content like the recorded one.
 _FILE = re.compile(
-    r"file:(\.[a-z0-9]{1,5})?:(ascii|unicode):((?:[A-Za-z_][\w.\[\]-]{0,60},?){0,50})",
-    re.ASCII,
+    r"file:(\.[a-z0-9]{1,5})?:(ascii|unicode)"
+    r"(?::(utf-8|utf-8-sig|latin-1):(.{0,8000}))?",
+    re.DOTALL,
 )
 _ENDING = re.compile(r".*(\.[A-Za-z0-9]{1,5})", re.ASCII | re.DOTALL)
 _OPTION = re.compile(r"(--[a-z][a-z0-9-]{0,30}|-[A-Za-z])(?:=(.*))?", re.DOTALL)
@@ -147,7 +158,7 @@ def _kind_of_number(value: float) -> str:
     is_float = isinstance(value, float)
     if value == 0:
         return "zero float" if is_float else "zero"
-    text = f"{value:.1f}" if is_float else str(value)
+    text = f"{value:f}" if is_float else str(value)
     if value > 0:
         kind = "float" if is_float else "int"
     else:
@@ -157,7 +168,10 @@ def _kind_of_number(value: float) -> str:
 
 def _magnitude(number: str) -> str:
     """Return the order of magnitude of *number*, ``:100`` for 100 to 999."""
-    digits = number.lstrip("-").partition(".")[0].lstrip("0")
+    whole, point, _fraction = number.lstrip("-").partition(".")
+    digits = whole.lstrip("0")
+    if point and not digits:
+        return ":0.5"
     if len(digits) < 2 or not digits.isdigit():
         return ""
     return ":1" + "0" * min(len(digits) - 1, 18)
@@ -176,27 +190,49 @@ def known_kind(_name: str, value: object) -> str:
         return "text"
     if value in _PLACEHOLDERS:
         return value
-    for pattern in (_MAGNITUDE, _KNOWN, _CHOICE, _FILE):
+    for pattern in (_NUMBER, _KNOWN, _CHOICE):
         if pattern.fullmatch(value):
             return value
+    file = _FILE.fullmatch(value)
+    if file is not None:
+        # Its content may be anything.
+        return f"file:{file[1] or ''}:{file[2]}"
     return "text"
 
 
-def file_kind(name: str, columns: Iterable[str] = ()) -> Kind:
+def file_kind(name: str, content: str | None = None, encoding: str = "utf-8") -> Kind:
     """
     Return the kind of an uploaded file.
 
     Args:
         name: The name it was sent with. Its ending and its alphabet are kept.
-        columns: Public names of its columns, if it is a table.
+        content: What a test may send in its place, None for anything.
+        encoding: Of *content*.
     """
     found = _ENDING.fullmatch(name)
     ending = found[1].lower() if found else ""
     alphabet = "ascii" if name.isascii() else "unicode"
-    kind = f"file:{ending}:{alphabet}:{','.join(columns)}"
-    if kind == "file::ascii:":
+    kind = f"file:{ending}:{alphabet}"
+    if content is not None and len(content) <= FILE_CHARS:
+        return Kind(f"{kind}:{encoding}:{content}")
+    if kind == "file::ascii":
         return Kind("file")
     return Kind(kind)
+
+
+def file_name(ending: str, *, is_ascii: bool) -> str:
+    """Return a name of a file with *ending*, in letters like the recorded one's."""
+    return f"example{ending}" if is_ascii else f"Beispiel-ä{ending}"
+
+
+def bytes_source(content: str, encoding: str = "utf-8") -> PythonSource:
+    """Return Python for the bytes of *content*."""
+    text = json.dumps(content, ensure_ascii=False)
+    if content.isascii() and encoding == "utf-8":
+        return PythonSource(f"b{text}")
+    if encoding == "utf-8":
+        return PythonSource(f"{text}.encode()")
+    return PythonSource(f'{text}.encode("{encoding}")')
 
 
 def shape_of(
@@ -256,32 +292,34 @@ def placeholder_for(shape: Shape) -> Any:
         return shape
     file = _FILE.fullmatch(shape)
     if file is not None:
-        return _file(file[1] or "", file[2], file[3])
-    number = _MAGNITUDE.fullmatch(shape)
+        content = "example" if file[4] is None else file[4]
+        return _file(file[1] or "", file[2], file[3] or "utf-8", content)
+    number = _NUMBER.fullmatch(shape)
     if number is not None:
         return _number(number[1], number[2])
+    if shape.startswith(PREFIX_OF_GRAPHQL):
+        return shape.removeprefix(PREFIX_OF_GRAPHQL)
     return "example"
 
 
-def _number(kind: str, magnitude: str) -> Any:
-    """Return a number of *kind* that begins with *magnitude*."""
+def _number(kind: str, size: str) -> Any:
+    """Return a number of *kind*, as large as *size* without its sign."""
     sign = "-" if kind.startswith("negative") else ""
-    if kind.endswith("digits"):
-        return sign + magnitude
-    if kind.endswith("decimal"):
-        return f"{sign}{magnitude}.5"
-    if kind.endswith("float"):
-        return float(f"{sign}{magnitude}.5")
-    return int(sign + magnitude)
+    if kind.endswith(("digits", "year")):
+        return sign + size
+    if kind.endswith(("decimal", "float")):
+        if "." not in size:
+            size = f"{size}.5"
+        text = sign + size
+        return float(text) if kind.endswith("float") else text
+    return int(sign + size.partition(".")[0])
 
 
-def _file(ending: str, alphabet: str, columns: str) -> PythonSource:
-    name = f"example{ending}" if alphabet == "ascii" else f"Beispiel-ä{ending}"
-    content = "example"
-    if columns:
-        # One row, so that there is something to read.
-        content = f"{columns}\\n{','.join('1' for _ in columns.split(','))}\\n"
-    return PythonSource(f'SimpleUploadedFile("{name}", b"{content}")')
+def _file(ending: str, alphabet: str, encoding: str, content: str) -> PythonSource:
+    name = file_name(ending, is_ascii=alphabet == "ascii")
+    return PythonSource(
+        f'SimpleUploadedFile("{name}", {bytes_source(content, encoding)})'
+    )
 
 
 def placeholder_argument(

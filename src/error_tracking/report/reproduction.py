@@ -16,7 +16,15 @@ from urllib.parse import quote, urlencode
 from error_tracking.utils import clean_text
 
 from .bug_report import BugReport
-from .placeholders import HIDDEN, PythonSource, Shape, kind_of, placeholder_for
+from .placeholders import (
+    HIDDEN,
+    PythonSource,
+    Shape,
+    bytes_source,
+    kind_of,
+    placeholder_for,
+)
+from .setup import PathArgument
 
 # Wider than the usual 88: data with an item per line is harder to read.
 LINE_CHARS = 100
@@ -139,10 +147,34 @@ def _task_arguments(report: BugReport, args: str, kwargs: str) -> str:
 def _command_recipe(report: BugReport, name: str) -> Recipe:
     if not name.isidentifier():
         return NO_RECIPE
-    words = ", ".join(python(word) for word in (name, *report.arguments))
-    return Recipe(
+    words = [python(word) for word in (name, *report.arguments)]
+    files = NO_RECIPE
+    for number, argument in enumerate(report.setup.paths, start=1):
+        variable = "path" if number == 1 else f"path_{number}"
+        files += _path_recipe(variable, argument)
+        word = variable
+        if argument.option:
+            word = f'f"{argument.option}{{{variable}}}"'
+        if argument.position + 1 < len(words):
+            words[argument.position + 1] = word
+    return files + Recipe(
         ("from django.core.management import call_command",),
-        (f"call_command({words})",),
+        (f"call_command({', '.join(words)})",),
+    )
+
+
+def _path_recipe(variable: str, argument: PathArgument) -> Recipe:
+    """Return the creation of what a command finds at a path."""
+    if argument.kind == "folder":
+        function, arguments = "make_folder", ""
+    elif argument.kind == "missing":
+        function, arguments = "missing_file", python(argument.name)
+    else:
+        content = bytes_source(argument.content, argument.encoding)
+        function, arguments = "make_file", f"{python(argument.name)}, {content}"
+    return Recipe(
+        (f"from error_tracking.replay import {function}",),
+        (f"{variable} = {function}({arguments})",),
     )
 
 
@@ -206,6 +238,8 @@ def _call(report: BugReport, headers: list[str], *, has_data: bool) -> str:
             arguments.append('content_type="application/json"')
     if headers:
         arguments.append(f"headers={{{', '.join(headers)}}}")
+    if report.setup.script_name:
+        arguments.append(f"SCRIPT_NAME={python(report.setup.script_name)}")
     if method in _CLIENT_METHODS:
         return f"{method.lower()}({', '.join(arguments)})"
     return f"generic({', '.join([python(method), *arguments])})"

@@ -158,7 +158,7 @@ class _Rows:
         shape = self._shapes.get(part)
         if not isinstance(shape, dict):
             return ""
-        kind = shape.get(self._names.name(name))
+        kind = shape.get(self._names.name(name), shape.get(name))
         if not isinstance(kind, str):
             return ""
         return value_source(placeholder_for(kind), field)
@@ -198,7 +198,7 @@ class _Rows:
 
     def _requested(self, field: Any) -> str:
         """Return the value that the test's request has under the name of *field*."""
-        for part in ("kwargs", "query", "body"):
+        for part in ("kwargs", "query", "body", "variables", "literals"):
             shape = self._shapes.get(part)
             if isinstance(shape, dict) and isinstance(shape.get(field.name), str):
                 return value_source(placeholder_for(shape[field.name]), field)

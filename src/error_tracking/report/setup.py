@@ -29,6 +29,28 @@ class CodePlace(NamedTuple):
     digest: str = ""
 
 
+class PathArgument(NamedTuple):
+    """
+    An argument of a command that is a path.
+
+    Attributes:
+        position: Among the arguments.
+        option: What stands before it, such as ``--file=``; mostly ``""``.
+        kind: What is there: ``file``, ``folder``, or ``missing`` for nothing.
+        name: Of a file like it.
+        content: Of a file like it.
+        encoding: Of its content.
+
+    """
+
+    position: int
+    option: str
+    kind: str
+    name: str = ""
+    content: str = ""
+    encoding: str = "utf-8"
+
+
 class Row(NamedTuple):
     """
     A row that the failing code had.
@@ -60,11 +82,13 @@ class Setup:
         permissions: What the view's decorators and mixins ask for.
         credentials: Headers by name whose values are secret.
         prefix: The language in front of the path, such as ``"/en"``.
+        script_name: Like what the server has in front of the project's paths.
         host: Where the project has several, one like the recorded.
         is_secure: Whether the request came with HTTPS.
         is_form: Whether the body was a form.
         session: Shape of the session's values under known keys.
         rows: In an order that their relations allow.
+        paths: Arguments of a command.
         places: The project's functions in the stack, the raising one last.
         line: The line that raised.
         app: The package of the raising function, and the digest of its files.
@@ -75,11 +99,13 @@ class Setup:
     permissions: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
     prefix: str = ""
+    script_name: str = ""
     host: str = ""
     is_secure: bool = False
     is_form: bool = False
     session: dict[str, Shape] = dataclasses.field(default_factory=dict)
     rows: tuple[Row, ...] = ()
+    paths: tuple[PathArgument, ...] = ()
     places: tuple[CodePlace, ...] = ()
     line: str = ""
     app: tuple[str, str] = ("", "")

@@ -12,12 +12,14 @@ from django.utils.translation import get_language_from_path
 from error_tracking.models import ErrorLog
 
 from .code_places import app_of, place_of_view, places_of, raising_line
+from .data_files import content_like, encoding_of, like_name
 from .known_names import PublicNames
-from .placeholders import Shape
+from .placeholders import Shape, placeholder_argument
 from .row_builder import rows_of
-from .setup import Setup
+from .setup import PathArgument, Setup
 from .views import pattern_of, permissions_of
 
+PATH_KINDS = ("file", "folder", "missing")
 USER_KINDS = ("anonymous", "plain", "staff", "superuser")
 #: Headers with credentials that are common; others must be in the project's code.
 COMMON_CREDENTIALS = frozenset(
@@ -27,6 +29,8 @@ COMMON_CREDENTIALS = frozenset(
     }
 )
 WILDCARD_HOST = "example"
+SEGMENT = "app"
+SEGMENTS = 4
 
 
 def setup_from(
@@ -56,12 +60,14 @@ def setup_from(
         user_kind=user_kind if user_kind in USER_KINDS else "",
         permissions=permissions_of(pattern.callback) if pattern is not None else (),
         credentials=_credentials(stored, names),
-        prefix=_language_prefix(log),
+        prefix=_language_prefix(log, str(stored.get("script_name") or "")),
+        script_name=_script_name(stored, names),
         host=_host(log),
         is_secure=log.full_url.startswith("https:"),
         is_form="form" in str(headers.get("Content-Type", "")),
         session=_session(stored, names),
         rows=rows_of(log, stored, names, shapes),
+        paths=_paths(_mapping(_mapping(log.context).get("command")), names),
         places=places,
         line=raising_line(frames),
         app=app_of(places),
@@ -86,12 +92,19 @@ def _credentials(stored: dict[str, Any], names: PublicNames) -> tuple[str, ...]:
     )
 
 
-def _language_prefix(log: ErrorLog) -> str:
+def _script_name(stored: dict[str, Any], names: PublicNames) -> str:
+    """Return as many segments as the recorded name of the script has."""
+    segments = str(stored.get("script_name") or "").strip("/").split("/")
+    public = [name if names.knows(name) else SEGMENT for name in segments if name]
+    return "".join(f"/{name}" for name in public[:SEGMENTS])
+
+
+def _language_prefix(log: ErrorLog, script_name: str) -> str:
     """Return the language in front of the path, which the route does not have."""
     urlconf = getattr(django_settings, "ROOT_URLCONF", "")
     try:
         # A host that was scrubbed, http://[Filtered]/, is no address any more.
-        path = urlsplit(log.full_url).path
+        path = urlsplit(log.full_url).path.removeprefix(script_name.rstrip("/"))
         is_used, _ = is_language_prefix_patterns_used(urlconf)
         language = get_language_from_path(path)
     except Exception:  # noqa: BLE001  perhaps the first import of the project's URLs
@@ -131,3 +144,31 @@ def _session(stored: dict[str, Any], names: PublicNames) -> dict[str, Shape]:
         if names.name(name) == name:
             found[name] = names.tree(shape)
     return found
+
+
+def _paths(command: dict[str, Any], names: PublicNames) -> tuple[PathArgument, ...]:
+    """Return which arguments are paths, with files like theirs."""
+    arguments = command.get("arguments")
+    if not isinstance(arguments, list):
+        return ()
+    found = []
+    for position, word in enumerate(arguments):
+        stored = _mapping(_mapping(command.get("paths")).get(str(position)))
+        kind = stored.get("kind")
+        if kind not in PATH_KINDS:
+            continue
+        option = ""
+        if str(word).startswith("-"):
+            option = placeholder_argument(str(word)).partition("=")[0] + "="
+        content = content_like(stored, names)
+        found.append(
+            PathArgument(
+                position,
+                option,
+                kind,
+                like_name(stored),
+                "example" if content is None else content,
+                encoding_of(stored),
+            )
+        )
+    return tuple(found)

@@ -18,7 +18,7 @@ from django.views import View
 from django.views.decorators.http import require_POST
 from django.views.generic import FormView
 
-from .models import Order, Partner, Product, StockRecord
+from .models import Category, Order, Partner, Product, StockRecord
 
 staff_only = staff_member_required(login_url="login")
 
@@ -141,3 +141,33 @@ def settle(request):
     if partner is None:
         partner = Partner.objects.create(code=request.POST["code"])
     return HttpResponse(f"{orders.count()} for {partner.code}")
+
+
+class SaleForm(forms.Form):
+    percent = forms.IntegerField(min_value=20, max_value=70)
+
+
+@staff_only
+@require_POST
+def sale(request):
+    form = SaleForm(request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest("not between the limits")
+    shelf = Category.objects.filter(slug="sale").first()
+    name = shelf.name if shelf else "no shelf for the sale"
+    return HttpResponse(f"{form.cleaned_data['percent']} % on {name}")
+
+
+NEW_DAYS = 14
+OLD_DAYS = 60
+
+
+@staff_only
+def age_of_orders(request):
+    days = int(request.GET["days"])
+    if days < NEW_DAYS:
+        return HttpResponse("new")
+    if days > OLD_DAYS:
+        return HttpResponse("old")
+    latest = Order.objects.order_by("placed").last()
+    return HttpResponse(str(latest.placed.date()) if latest else "none")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from .models import Order, Partner
+from .models import Order, Partner, Product
 
 
 @shared_task
@@ -25,3 +25,18 @@ def sync_partner(code, payload):
 @shared_task
 def rate(score, *, scale):
     return score / (scale or 1)
+
+
+@shared_task
+def weigh(product_id, attempt=1):
+    product = Product.objects.get(pk=product_id)
+    return 1000 / (product.weight or 1)
+
+
+@shared_task
+def release(pk, *, percent):
+    product = Product.objects.filter(pk=pk).first()
+    if product is None or percent < 25:
+        return "nothing to release"
+    day = product.released.date() if product.released else None
+    return str(day)

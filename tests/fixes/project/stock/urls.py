@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import dashboard, views
+from . import dashboard, imports, views
 
 urlpatterns = [
     path("category/<slug:slug>/", views.category, name="category"),
@@ -21,6 +21,8 @@ urlpatterns = [
     path("partners/", views.partners),
     path("offer/", views.offer),
     path("checkout/", views.checkout),
+    path("mounted/", views.mounted),
+    path("help/", views.help_pages),
     path("newest/", views.newest),
     path("colours/", views.colours),
     path("report/", views.Report.as_view()),
@@ -33,4 +35,12 @@ urlpatterns = [
     path("dashboard/product/<int:pk>/status/", dashboard.set_status),
     path("dashboard/purge/", dashboard.purge),
     path("dashboard/settle/", dashboard.settle),
+    path("dashboard/weights/", imports.weights),
+    path("dashboard/amounts/", imports.amounts),
+    path("dashboard/names/", imports.names),
+    path("dashboard/first/", imports.first_price),
+    path("dashboard/actions/", imports.actions),
+    path("dashboard/margin/", imports.margin),
+    path("dashboard/sale/", dashboard.sale),
+    path("dashboard/age/", dashboard.age_of_orders),
 ]

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views import View
 
@@ -122,6 +123,20 @@ def checkout(request):
         return redirect("https://" + request.get_host() + request.get_full_path())
     reference = request.GET.get("reference", "")
     return HttpResponse(reference[:1])
+
+
+def mounted(request):
+    script = request.META["SCRIPT_NAME"]
+    if not script:
+        return HttpResponse("at the root of the host")
+    above = script.split("/")[1:-1]
+    return HttpResponse(above[-1] if above else "below the root")
+
+
+def help_pages(request):
+    address = reverse("category", args=["help"])
+    page = {"/en/category/help/": "en"}.get(address, "below a script")
+    return HttpResponse(page)
 
 
 def newest(request):
