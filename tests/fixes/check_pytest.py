@@ -22,13 +22,15 @@ class Results:
     def __init__(self):
         self.ended = {}
 
-    # Pytest's own hook gets the exception from unittest first.
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
+        # Pytest gets the exception of a TestCase in a hook of its own.
+        report = yield
         name = item.module.__name__.rpartition("test_")[2]
         self.ended.setdefault(name, None)
         if call.excinfo is not None:
             self.ended[name] = call.excinfo.value
+        return report
 
 
 def main():
