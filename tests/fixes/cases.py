@@ -644,4 +644,63 @@ CASES = (
         'task("release", product.pk, percent=30)',
         PRODUCT,
     ),
+    # --- more than a bug file tells: a test may say so, and may not be content
+    Case(
+        "word_of_a_module_in_a_csv",
+        "stock/hard.py",
+        'int(row["pieces"] or 0)',
+        'int(row["pieces"])',
+        'client.post("/en/bookings/", {"bookings": upload("b.csv",'
+        ' "sort;pieces\\ndebit;1\\ncredit;\\n")})',
+    ),
+    Case(
+        "rows_as_plain_values",
+        "stock/hard.py",
+        'first.partition("-")[2] or "no part"',
+        'first.split("-")[1]',
+        'client.get("/en/order/")',
+        "for number in ('N1', 'N2'): Order.objects.create(number=number)",
+    ),
+    Case(
+        "form_of_a_text",
+        "stock/hard.py",
+        "int(part) if part.isdigit() else 0",
+        "int(part)",
+        'client.get("/en/part/", {"code": "12-A"})',
+    ),
+    Case(
+        "leap_day",
+        "stock/hard.py",
+        "if (day.month, day.day) == (2, 29):",
+        "if (day.month, day.day) == (2, 30):",
+        'client.get("/en/next-year/", {"day": "2028-02-29"})',
+    ),
+    Case(
+        "header_that_is_not_recorded",
+        "stock/hard.py",
+        "float(quality if quality.isdecimal() else 1)",
+        "float(quality)",
+        'client.get("/en/language/", headers={"accept-language": "de;q=high"})',
+    ),
+    Case(
+        "length_of_a_text",
+        "stock/hard.py",
+        "words[5] if len(words) > 5 else words[-1]",
+        "words[5]",
+        'client.get("/en/label/", {"title": f"{word()} {word()}"})',
+    ),
+    Case(
+        "number_of_equal_items",
+        "stock/tasks.py",
+        '(other["size"] or 1)',
+        'other["size"]',
+        'task("pair", [{"size": 0}, {"size": 0}])',
+    ),
+    Case(
+        "files_in_a_folder",
+        "stock/management/commands/load_rates.py",
+        'min(beginnings) if len(beginnings) == 1 else "several"',
+        "beginnings[0]",
+        'command("load_rates", folder("a-1.csv", "b-1.csv"))',
+    ),
 )

@@ -160,9 +160,12 @@ class Trigger:
         path.write_text(content)
         return str(path)
 
-    def folder(self):
+    def folder(self, *names):
+        """Return a new folder that has files with *names*."""
         folder = tempfile.TemporaryDirectory(prefix="fixes-")
         self._folders.append(folder)
+        for name in names:
+            Path(folder.name, name).touch()
         return folder.name
 
     @contextlib.contextmanager

@@ -40,3 +40,11 @@ def release(pk, *, percent):
         return "nothing to release"
     day = product.released.date() if product.released else None
     return str(day)
+
+
+@shared_task
+def pair(items):
+    if len(items) != 2:
+        return "no pair"
+    one, other = items
+    return one["size"] / (other["size"] or 1)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import dashboard, imports, views
+from . import dashboard, hard, imports, views
 
 urlpatterns = [
     path("category/<slug:slug>/", views.category, name="category"),
@@ -24,6 +24,12 @@ urlpatterns = [
     path("mounted/", views.mounted),
     path("help/", views.help_pages),
     path("newest/", views.newest),
+    path("bookings/", hard.bookings),
+    path("order/", hard.only_order),
+    path("part/", hard.part_number),
+    path("next-year/", hard.next_year),
+    path("language/", hard.language),
+    path("label/", hard.label),
     path("colours/", views.colours),
     path("report/", views.Report.as_view()),
     path("dashboard/stock/", dashboard.import_stock),

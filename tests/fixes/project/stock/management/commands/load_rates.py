@@ -33,7 +33,13 @@ class Command(BaseCommand):
 
     def newest(self, folder):
         files = sorted(folder.iterdir())
+        if len(files) > 1:
+            return self.common(files)
         return files[-1].name if files else "none"
+
+    def common(self, files):
+        beginnings = {file.name.partition("-")[0] for file in files}
+        return min(beginnings) if len(beginnings) == 1 else "several"
 
     def oldest(self, names):
         return names[0] if names else "none"
