@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import random
 
-import graphene
 import pytest
 from django.test import RequestFactory
-from graphql import parse, validate
 
 from error_tracking.capture.setup import setup_for
 from error_tracking.events.size_budget import Share, Size
-from error_tracking.report import graphql_document, schema_names
+from error_tracking.report import graphql_document
 from error_tracking.report.graphql_document import MalformedError, parse_document
 from error_tracking.report.graphql_query import QueryNames, public_query
 from error_tracking.report.known_names import KnownNames, PublicNames
@@ -27,32 +25,6 @@ KNOWN = KnownNames(
         }
     ),
 )
-
-
-class Status(graphene.Enum):
-    LIVE = 1
-    GONE = 2
-
-
-class OrderInput(graphene.InputObjectType):
-    number = graphene.Int()
-    tags = graphene.List(graphene.String)
-
-
-class ProductType(graphene.ObjectType):
-    title = graphene.String()
-    shelf = graphene.String()
-    similar = graphene.List(lambda: ProductType, first=graphene.Int())
-
-
-class Query(graphene.ObjectType):
-    product = graphene.Field(
-        ProductType, upc=graphene.String(), status=Status(), order=OrderInput()
-    )
-    search = graphene.List(ProductType, text=graphene.String(), first=graphene.Int())
-
-
-SCHEMA = graphene.Schema(query=Query)
 
 
 def made(text, known=KNOWN):
@@ -237,42 +209,6 @@ class TestMalformed:
                 one, other = chance.sample(range(len(letters)), 2)
                 letters[one], letters[other] = letters[other], letters[one]
             public_query("".join(letters), names)
-
-
-class TestSchema:
-    """What is made of a valid query is valid, where all its names are in the schema."""
-
-    NAMES = frozenset(schema_names._names(SCHEMA.graphql_schema))
-
-    @pytest.mark.parametrize(
-        "query",
-        [
-            '{ product(upc: "x", status: LIVE) { title } }',
-            '{ a: product(upc: "x") { title } b: product(upc: "y") { title } }',
-            (
-                'query A($s: Status, $o: OrderInput = {number: 3, tags: ["a"]})'
-                " { product(status: $s, order: $o) { ...F } }"
-                " fragment F on ProductType { shelf similar(first: 3) { ...G } }"
-                " fragment G on ProductType { title @include(if: true) }"
-            ),
-            "{ product { ... on ProductType { title } __typename } }",
-        ],
-    )
-    def test_query_stays_valid(self, query):
-        assert validate(SCHEMA.graphql_schema, parse(query)) == []
-        text = made(query, KnownNames(frozenset(), schema=self.NAMES))
-        assert text != "example"
-        assert validate(SCHEMA.graphql_schema, parse(text)) == []
-
-    def test_names_of_types_fields_arguments_and_values_are_found(self):
-        assert {
-            "ProductType",
-            "similar",
-            "first",
-            "LIVE",
-            "tags",
-            "include",
-        } < self.NAMES
 
 
 class TestLongQuery:
