@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-import environment
-from steps import Step, quality_steps, run_all
+from steps import Step, main_python, quality_steps, run_all
 
 #: With it the command takes two to three minutes on two cores. Which tests belong to the
 #: share changes from run to run; `make test` has all of them.
@@ -15,13 +14,7 @@ SHARE = "0.1"
 
 def main() -> int:
     """Run the steps; return the exit status."""
-    python = str(
-        environment.ensure(
-            environment.ROOT / ".venv",
-            interpreter=environment.find_interpreter("3.11") or sys.executable,
-            groups=[environment.django_group("5.2"), "test", "lint"],
-        )
-    )
+    python = main_python()
     share = os.environ.get("TEST_SHARE", SHARE)
     suite = Step(
         f"{float(share):.0%} of the suite, SQLite",

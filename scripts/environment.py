@@ -121,9 +121,9 @@ def ensure(
 
 def _is_enough(have: dict[str, Any], wanted: dict[str, Any], groups: list[str]) -> bool:
     """Return whether an environment with the stamp *have* serves where *wanted* is asked for."""
+    same = ["project", "constraints"]
     if any(group.startswith("django") for group in groups):
-        return have == wanted
-    same = ("project", "constraints")
+        same.append("interpreter")
     if any(have.get(name) != wanted[name] for name in same):
         return False
     return set(wanted["requirements"]) <= set(have.get("requirements", []))

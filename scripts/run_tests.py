@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import environment
-from steps import Step, missing_services, quality_steps, run_all
+from steps import Step, main_python, missing_services, quality_steps, run_all
 
 ROOT = environment.ROOT
 OTHERS = {"3.12": "6.0", "3.13": "6.1"}
@@ -53,13 +53,7 @@ def main() -> int:
     """Run all steps; return the exit status."""
     missing = missing_services()
     skipped = [f"{name} cannot be reached" for name in missing]
-    python = str(
-        environment.ensure(
-            ROOT / ".venv",
-            interpreter=environment.find_interpreter("3.11") or sys.executable,
-            groups=[environment.django_group("5.2"), "test", "lint", "docs"],
-        )
-    )
+    python = main_python()
     seed = os.environ.get("TEST_SEED") or str(int(time.time()))
     print(f"The order of the tests is that of TEST_SEED={seed}.")
     pytest = ["-m", "pytest", "-q", f"--randomly-seed={seed}"]

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -202,6 +203,17 @@ def _show_last_time(times: Path | None) -> None:
         return
     minutes = json.loads(times.read_text(encoding="utf-8"))["minutes"]
     print(f"The last run here took {minutes:.0f} minutes.")
+
+
+def main_python() -> str:
+    """Return the Python of ``.venv``, made where it is missing: the oldest that is supported."""
+    return str(
+        environment.ensure(
+            environment.ROOT / ".venv",
+            interpreter=environment.find_interpreter("3.11") or sys.executable,
+            groups=[environment.django_group("5.2"), "test", "lint", "docs"],
+        )
+    )
 
 
 def quality_steps(python: str) -> list[Step]:

@@ -171,3 +171,65 @@ class TestProgress:
         assert "The last run here" not in out
         assert steps.run_all([good], [], times=times) == []
         assert "The last run here took 0 minutes." in capsys.readouterr().out
+
+
+class TestEnvironments:
+    @pytest.fixture
+    def environment(self, monkeypatch):
+        monkeypatch.syspath_prepend(ROOT / "scripts")
+        import environment
+
+        return environment
+
+    @pytest.fixture
+    def made(self, environment, monkeypatch):
+        """The commands that would have been run, instead of installing anything."""
+        commands = []
+
+        def run(command):
+            commands.append(command)
+            folder = command[-1] if "venv" in command else None
+            if folder:
+                (Path(folder) / "bin").mkdir(parents=True)
+                (Path(folder) / "bin" / "python").touch()
+
+        monkeypatch.setattr(environment, "_run", run)
+        return commands
+
+    def test_one_that_has_more_serves_as_well(self, environment, made, tmp_path):
+        folder = tmp_path / "venv"
+        environment.ensure(folder, groups=["django52", "test-core", "lint"])
+        assert len(made) == 2
+        environment.ensure(folder, groups=["django52", "lint"])
+        environment.ensure(folder, groups=["test-core"])
+        environment.ensure(folder)
+        assert len(made) == 2
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"groups": ["django60"]},
+            {"groups": ["django52", "lint"]},
+            {"groups": ["django52"], "interpreter": "/usr/bin/other"},
+            {"groups": ["django52"], "is_lowest": True},
+        ],
+        ids=["another Django", "more", "another Python", "lowest"],
+    )
+    def test_one_that_is_another_is_made_again(
+        self, environment, made, tmp_path, changes
+    ):
+        folder = tmp_path / "venv"
+        environment.ensure(folder, groups=["django52"])
+        environment.ensure(folder, **changes)
+        assert len(made) == 4
+
+    def test_versions_come_from_the_constraints_unless_the_lowest_are_asked_for(
+        self, environment, made, tmp_path
+    ):
+        environment.ensure(tmp_path / "a", groups=["django52"])
+        environment.ensure(tmp_path / "b", groups=["test-core"], is_lowest=True)
+        usual, lowest = made[1], made[3]
+        assert str(environment.CONSTRAINTS) in usual
+        assert str(environment.CONSTRAINTS) not in lowest
+        assert "Django==5.2" in lowest
+        assert "Django~=5.2.0" in usual
