@@ -31,6 +31,7 @@ LEAST_PERCENT = 10
 #: Reading one header from META costs less than building request.headers, for each failed
 #: request, and does not raise where a server put something odd into META.
 DJANGO_UPGRADE = ["--target-version", "5.2", "--skip", "request_headers"]
+DJADE = ["--target-version", "5.2"]
 CODE_FOLDERS = ("src", "tests", "example", "scripts", "bench")
 
 
@@ -227,6 +228,7 @@ def quality_steps(python: str) -> list[Step]:
     sources_of_python = sorted(
         str(path) for folder in CODE_FOLDERS for path in (root / folder).rglob("*.py")
     )
+    templates = sorted(map(str, (root / "src").rglob("templates/**/*.html")))
     sources = {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "PYTHONPATH": str(environment.ROOT),
@@ -239,6 +241,7 @@ def quality_steps(python: str) -> list[Step]:
             "django-upgrade",
             [f"{tools}/django-upgrade", *DJANGO_UPGRADE, *sources_of_python],
         ),
+        Step("djade", [f"{tools}/djade", "--check", *DJADE, *templates]),
         Step("types", [f"{tools}/mypy"]),
         Step("contracts", [f"{tools}/lint-imports"]),
         Step("migrations", [python, "-m", "django", *migrations], sources),

@@ -170,6 +170,7 @@ class TestHooks:
             ("ruff-check", "ruff"),
             ("ruff-format", "ruff"),
             ("django-upgrade", "django-upgrade"),
+            ("djade", "djade"),
         ],
     )
     def test_they_have_the_versions_of_the_constraints(self, hooks, hook, package):
@@ -177,6 +178,7 @@ class TestHooks:
 
     def test_they_have_the_arguments_of_make_check(self, hooks, steps):
         assert hooks["django-upgrade"]["args"] == steps.DJANGO_UPGRADE
+        assert hooks["djade"]["args"] == steps.DJADE
 
     def test_they_are_the_programs_of_make_check(self, hooks, steps):
         programs = {
