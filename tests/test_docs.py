@@ -53,6 +53,11 @@ def test_checks_and_their_page_agree():
     )
 
 
+def test_checks_are_in_order():
+    rows = re.findall(r"^\| (error_tracking\.[EW]\d{3}) \|", CHECKS, re.MULTILINE)
+    assert rows == sorted(rows)
+
+
 def test_every_signal_is_documented():
     for name, value in vars(signals).items():
         if isinstance(value, Signal):
