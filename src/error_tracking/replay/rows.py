@@ -10,7 +10,8 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db import models, transaction
+from django.core.management.color import no_style
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from .failure import NotReproducedError
@@ -88,10 +89,22 @@ def _insert(model: Any, instance: Any) -> None:
         # Rows of several tables cannot be created at once.
         instance.save()
         return
+    has_own_key = instance.pk is not None
     model._base_manager.bulk_create([instance])
     if instance.pk is None:
         # Of the databases, MySQL does not return the key.
         instance.pk = model._base_manager.order_by("-pk").values_list("pk")[0][0]
+    if has_own_key:
+        _continue_after_keys(model)
+
+
+def _continue_after_keys(model: Any) -> None:
+    """Let PostgreSQL give no key again that a row was created with."""
+    statements = connection.ops.sequence_reset_sql(no_style(), [model])
+    if statements:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
 
 
 def _fill(instance: Any, field: Any) -> None:
