@@ -400,7 +400,7 @@ class TestRows:
     def test_key_that_was_given_is_not_given_again(self):
         make_row("auth.Group", id=1, name="first")
         make_row("auth.Group", id=2, name="second")
-        assert Group.objects.create(name="third").pk == 3
+        assert Group.objects.create(name="third").pk not in {1, 2}
 
     def test_row_that_the_database_refuses_says_so(self):
         make_row("auth.Group", name="same")
