@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Count, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -304,7 +304,7 @@ def _page(
         location_url=location_url,
         route=route,
         occurrence=occurrence,
-        kept=logs.aggregate(count=Count("pk"))["count"],
+        kept=logs.count(),
         hours=_hours(counts),
         days=_days(counts, start_of_days),
         shares=_shares(sample),
@@ -604,20 +604,6 @@ def _filing_note(bug: KnownBug) -> str:
     return ", ".join(sorted(states))
 
 
-def _first_log(
-    groups: Sequence[int], order: tuple[str, ...], condition: Q | None = None
-) -> ErrorLog | None:
-    """
-    Return the first of the error logs of *groups* that meet *condition*.
-
-    Asks the index once for each group: sorting what many groups have takes long.
-    """
-    logs = ErrorLog.objects.filter(condition or Q()).order_by(*order)
-    first = logs.filter(group=OuterRef("pk")).values("pk")[:1]
-    found = ErrorGroup.objects.filter(pk__in=groups).values_list(Subquery(first))
-    return logs.filter(pk__in=[pk for (pk,) in found if pk is not None]).first()
-
-
 def _log_with(groups: Sequence[int], reference: str) -> ErrorLog | None:
     """Return the error log called *reference*, else the latest."""
     if reference:
@@ -625,7 +611,7 @@ def _log_with(groups: Sequence[int], reference: str) -> ErrorLog | None:
         log = named.order_by("-created", "-pk").first()
         if log is not None:
             return log
-    return _first_log(groups, ("-created", "-pk"))
+    return ErrorLog.objects.first_of(groups, "-created", "-pk")
 
 
 def _step_on_page(_pk: int, reference: str) -> str:
@@ -651,6 +637,7 @@ def _occurrence(
     """
     if log is None:
         return None
+    logs = ErrorLog.objects.all()
     # The first condition of each says nothing new, but an index begins with it.
     newer = Q(created__gte=log.created) & (
         Q(created__gt=log.created) | Q(pk__gt=log.pk)
@@ -673,8 +660,8 @@ def _occurrence(
         tags=evidence.tags_of(log) if shows_request else [],
         work=evidence.work_of(log) if shows_request else "",
         details=evidence.details_of(log),
-        newer=_step(_first_log(groups, ("created", "pk"), newer), address),
-        older=_step(_first_log(groups, ("-created", "-pk"), older), address),
+        newer=_step(logs.filter(newer).first_of(groups, "created", "pk"), address),
+        older=_step(logs.filter(older).first_of(groups, "-created", "-pk"), address),
     )
 
 

@@ -116,8 +116,7 @@ class KeysetChangeList(ChangeList):
         before = self._cursor(request, BEFORE)
         if before is not None:
             newer = self.queryset.filter(self._beyond(before, "gt"))
-            backwards = newer.order_by(self.keyset, "pk")
-            rows = list(backwards[: size + 1])
+            rows = self._rows(newer.order_by(self.keyset, "pk"))
             if len(rows) > size:
                 return rows[:size][::-1], True, True
             # Less than a page is left: the first page is shown whole.
@@ -127,8 +126,21 @@ class KeysetChangeList(ChangeList):
         found = self.queryset
         if after is not None:
             found = found.filter(self._beyond(after, "lt"))
-        rows = list(found[: size + 1])
+        rows = self._rows(found)
         return rows[:size], after is not None, len(rows) > size
+
+    def _rows(self, found: QuerySet[Any]) -> list[Any]:
+        """
+        Return one row more than fits of *found*.
+
+        Looks for their keys first: where the database has to sort, it then sorts
+        numbers and times, and no texts. The second query only looks up these keys.
+        """
+        keys = list(found.values_list("pk", flat=True)[: self.list_per_page + 1])
+        chosen = self.root_queryset.filter(pk__in=keys).order_by()
+        rows = {row.pk: row for row in self.apply_select_related(chosen)}
+        # Another process may have deleted one meanwhile.
+        return [rows[key] for key in keys if key in rows]
 
     def _cursor(self, request: HttpRequest, name: str) -> Cursor | None:
         return Cursor.parse(request.GET.get(name, ""), is_number=self.is_number)

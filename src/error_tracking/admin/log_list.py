@@ -60,13 +60,13 @@ class LogChangeList(KeysetChangeList):
         self, request: HttpRequest, exclude_parameters: Any = None
     ) -> QuerySet[Any]:
         """Return the error logs, with the beginning of their messages."""
+        start = Substr("exception_message", 1, MESSAGE_CHARS)
+        self.root_queryset = self.root_queryset.annotate(message_start=start)
         logs = super().get_queryset(request, exclude_parameters)
         period = PERIODS.get(self.params.get(SINCE, ""))
         if period is not None:
             logs = logs.filter(created__gte=timezone.now() - period)
-        start = Substr("exception_message", 1, MESSAGE_CHARS)
-        annotated: QuerySet[Any] = logs.annotate(message_start=start)
-        return annotated
+        return logs
 
 
 def rows_for(logs: Sequence[Any], *, shows_people: bool, site: str) -> list[LogRow]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db.models import Max, Q
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -167,8 +167,10 @@ def logs_matching(search: Search, logs: Any, seer: Seer) -> Any:
     for condition in texts:
         logs = logs.filter(condition)
     if texts:
-        latest = ErrorLog.objects.aggregate(pk=Max("pk"))["pk"] or 0
-        logs = logs.filter(pk__gt=latest - SEARCHED_LOGS)
+        # By time, as the list is ordered: it ends when a page is full.
+        times = ErrorLog.objects.order_by("-created").values_list("created", flat=True)
+        for oldest in times[SEARCHED_LOGS - 1 : SEARCHED_LOGS]:
+            logs = logs.filter(created__gte=oldest)
     return logs
 
 

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from django.conf import settings as django_settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .base import OwnManager, TimestampedModel
+from .base import OwnQuerySet, TimestampedModel
+from .error_group import ErrorGroup
+
+
+class ErrorLogQuerySet(OwnQuerySet["ErrorLog"]):
+    """Finds one of the error logs of many groups."""
+
+    def first_of(self, groups: Iterable[Any], *order: str) -> ErrorLog | None:
+        """
+        Return the first of these error logs that is of one of *groups*.
+
+        Asks the index once for each group: sorting what many groups have takes long.
+
+        Args:
+            groups: Primary keys of groups, or a query for them.
+            order: What comes first, beginning with ``created`` or ``-created``.
+
+        """
+        logs = self.order_by(*order)
+        first = logs.filter(group=models.OuterRef("pk")).values("pk")[:1]
+        found = ErrorGroup.objects.filter(pk__in=groups)
+        keys = found.order_by().values_list(models.Subquery(first))
+        return logs.filter(pk__in=[pk for (pk,) in keys if pk is not None]).first()
 
 
 class ErrorLog(TimestampedModel):
@@ -74,7 +99,7 @@ class ErrorLog(TimestampedModel):
         _("personal data removed"), default=False, editable=False
     )
 
-    objects = OwnManager()
+    objects = ErrorLogQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("error log")

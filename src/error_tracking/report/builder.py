@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from django.db.models import QuerySet
 from django.urls import URLPattern
 
 from error_tracking import conf
@@ -74,7 +73,7 @@ def automatic_description(group: ErrorGroup) -> str:
     The message as far as it is code, the route, the place and the first release.
     """
     values: dict[str, Any] = {}
-    log = _complete_log(ErrorLog.objects.filter(group=group))
+    log = _complete_log([group.pk])
     if log is not None:
         # Made when a bug is found, perhaps while a process ends: no time for libraries.
         values = _values_from(log, reads_libraries=False)
@@ -208,14 +207,21 @@ def _news_from(activity: Activity) -> News:
 
 def _latest_complete_log(bug: KnownBug) -> ErrorLog | None:
     """Return the latest log that has most of what a report needs."""
-    return _complete_log(ErrorLog.objects.filter(group__bug_id=bug.pk))
+    return _complete_log(ErrorGroup.objects.filter(bug_id=bug.pk).values("pk"))
 
 
-def _complete_log(logs: QuerySet[ErrorLog]) -> ErrorLog | None:
-    # Retention removes the request of older logs, so an earlier one may have more.
-    logs = logs.order_by("personal_data_removed", "-created")
+def _complete_log(groups: Any) -> ErrorLog | None:
+    """Return the latest log of *groups*, primary keys, that has most."""
+    logs = ErrorLog.objects.all()
     # A log that stands for folded events has no payload, and so no mechanism.
-    return logs.exclude(mechanism="").first() or logs.first()
+    with_payload = logs.exclude(mechanism="")
+    # Retention removes the request of older logs, so an earlier one may have more.
+    whole = with_payload.filter(personal_data_removed=False)
+    for candidates in (whole, with_payload, logs):
+        log = candidates.first_of(groups, "-created", "-pk")
+        if log is not None:
+            return log
+    return None
 
 
 def _values_from(log: ErrorLog, *, reads_libraries: bool = True) -> dict[str, Any]:
