@@ -273,15 +273,21 @@ def test_dashboard_reads_a_bounded_number_of_error_logs(
     assert "LIMIT 500" in of_logs[0]
 
 
-def test_number_of_queries_does_not_grow(immediate):
+@pytest.mark.parametrize("period", dashboard.PERIODS)
+def test_number_of_queries_does_not_grow(immediate, period):
     counts = []
-    for start in (0, 3):
-        for number in range(start, start + 3):
-            place = f"shop.views.view{number}"
-            event = make_event(fingerprint=f"{number:032d}", culprit=place)
-            recorder.submit(event)
+    for first, end in ((0, 3), (3, 12)):
+        for number in range(first, end):
+            values = {
+                "fingerprint": f"{number:032d}",
+                "culprit": f"shop.views.view{number}",
+            }
+            record(1, **values)
+            record(number * 24, **values)
+            # In the period before.
+            record(1 + dashboard.PERIODS[period] // dt.timedelta(hours=1), **values)
         with CaptureQueriesContext(connection) as queries:
-            dashboard.look()
+            dashboard.look(period, now=NOW)
         counts.append(len(queries))
     assert counts[0] == counts[1]
 
