@@ -468,6 +468,15 @@ class TestSearch:
         page = url("errorlog", "change", log.pk)
         assert self.find(admin_client, log.reference) == page
 
+    def test_number_of_what_is_no_bug_has_a_bound(
+        self, admin_client, bugs, monkeypatch
+    ):
+        monkeypatch.setattr(search, "MOST_COUNTED", 2)
+        ErrorGroup.objects.update(bug=None)
+        report = admin_client.get(url("knownbug"), {"q": "order"}).context
+        [groups, _logs] = report["search_report"].links
+        assert groups.text == "2 or more errors that are not bugs"
+
     def test_error_logs_are_searched_when_asked_and_the_latest_only(
         self, admin_client, bugs, monkeypatch
     ):

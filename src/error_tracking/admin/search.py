@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: How many of the latest error logs are searched for a text: half a second at most.
 SEARCHED_LOGS = 20_000
+# Whoever finds more looks at the list, however many there are.
+MOST_COUNTED = 100
 # More users of one name or address are not one person.
 MOST_USERS = 20
 
@@ -343,11 +345,13 @@ def _links(
     links = []
     if seer.may("view_errorgroup") and not (search.states or search.servers):
         groups = ErrorGroup.objects.without_bug()
-        count = groups_matching(search, groups, seer)[:100].count()
+        count = groups_matching(search, groups, seer)[:MOST_COUNTED].count()
+        label = ngettext(
+            "%d error that is not a bug", "%d errors that are not bugs", count
+        )
+        if count == MOST_COUNTED:
+            label = _("%d or more errors that are not bugs")
         if count:
-            label = ngettext(
-                "%d error that is not a bug", "%d errors that are not bugs", count
-            )
             links.append(Link(label % count, _list_url("errorgroup", text, site)))
     if seer.may("view_errorlog") and not in_logs and not search.states:
         label = _("Search the latest %s error logs") % f"{SEARCHED_LOGS:,}"
