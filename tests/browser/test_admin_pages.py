@@ -90,10 +90,16 @@ def visit(browser, shop):
         begun.page.context.close()
 
 
+def follow(control):
+    """Click *control*, and wait for the page that it leads to."""
+    with control.page.expect_navigation():
+        control.click()
+
+
 def new_bug(window):
     """Open the page of the new bug from the dashboard."""
     page = window.open(DASHBOARD)
-    page.locator(".et-need a", has_text=NEW_BUG).first.click()
+    follow(page.locator(".et-need a", has_text=NEW_BUG).first)
     return page
 
 
@@ -101,7 +107,7 @@ def act(page, menu, label):
     """Open a *menu* of the page of a bug, where it has one, and press *label*."""
     if menu:
         page.locator("summary", has_text=menu).first.click()
-    page.locator("button:visible", has_text=label).first.click()
+    follow(page.locator("button:visible", has_text=label).first)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -150,7 +156,7 @@ def test_person_on_call_takes_a_bug_from_the_dashboard_to_the_end(visit, shop):
     assert "regressed" in page.locator(".et-badges").inner_text().lower()
     page.locator("summary", has_text="Mute").first.click()
     page.locator("label", has_text=" 10 more").locator("input[type=radio]").check()
-    page.locator("button:visible", has_text="Mute").last.click()
+    follow(page.locator("button:visible", has_text="Mute").last)
     assert "Muted until it happened 10 more times" in window.said()
     assert "muted for 10 more times" in page.locator(".et-badges").inner_text()
     # The same error was a bug before: the new one is merged into it.
@@ -159,13 +165,13 @@ def test_person_on_call_takes_a_bug_from_the_dashboard_to_the_end(visit, shop):
     page.goto(bug_page)
     page.locator("summary", has_text="Merge").click()
     page.locator("input[name=into]").fill(other)
-    page.locator("button:visible", has_text="Ask").click()
+    follow(page.locator("button:visible", has_text="Ask"))
     page.locator("label", has_text=other).locator("input").check()
-    page.locator(".et-actions button", has_text="Merge").click()
+    follow(page.locator(".et-actions button", has_text="Merge"))
     assert f"1 bug merged into {other}." in window.said()
     page.goto(bug_page)
     assert f"Merged into {other}" in page.locator(".et-banner").first.inner_text()
-    page.locator(".et-undo button").click()
+    follow(page.locator(".et-undo button"))
     assert "Undone" in window.said()
     page.goto(bug_page)
     assert "muted for 10 more times" in page.locator(".et-badges").inner_text()
@@ -178,11 +184,11 @@ def test_two_bugs_are_merged_and_separated_again(visit):
     before = page.locator("input[name=_selected_action]").count()
     for number in (1, 2):
         page.locator("input[name=_selected_action]").nth(number).check()
-    page.locator(".et-bulk button[value=merge]").click()
+    follow(page.locator(".et-bulk button[value=merge]"))
     assert page.locator("input[name=survivor]").count() == 2
-    page.locator(".et-actions button", has_text="Merge").click()
+    follow(page.locator(".et-actions button", has_text="Merge"))
     assert "merged" in window.said()
-    page.locator(".et-undo button").click()
+    follow(page.locator(".et-undo button"))
     page.goto(f"{window.address}{BUGS}?view=open")
     assert page.locator("input[name=_selected_action]").count() == before
 
