@@ -17,7 +17,7 @@ from django.test import SimpleTestCase
 from django.utils import translation
 
 from error_tracking import testing, trackers
-from error_tracking.bugs import gate, known, table_size
+from error_tracking.bugs import gate, known, retention, table_size
 from error_tracking.capture import context
 from error_tracking.events import size_budget
 from error_tracking.events.stacktrace import exceptions_from
@@ -117,6 +117,8 @@ def _clean_state(tmp_path, settings):
     # A request of a test before this one may still be alive, and excluded.
     context._current.set(None)
     context._reset()
+    # After a minute the leader would prune what a test has stored with an old date.
+    retention.schedule = retention.Schedule()
     _state.set_default_app(None)  # a test before this one may have had a Celery app
     _state._tls.current_app = None
     (tmp_path / "planning" / ".git").mkdir(parents=True)
