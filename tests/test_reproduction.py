@@ -87,7 +87,7 @@ def bug_of(title):
 def block(made, heading):
     """Return the Python below *heading* in the bug file, as whoever works from it would copy it."""
     found = re.search(
-        rf"^## {heading}\n(?:(?!^## )[^\n]*\n)*?^(```+)python\n(.*?)^\1$",
+        rf"^### {heading}\n(?:(?!^##)[^\n]*\n)*?^(```+)python\n(.*?)^\1$",
         bug_file(made),
         re.MULTILINE | re.DOTALL,
     )

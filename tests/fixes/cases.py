@@ -3,8 +3,9 @@ The bugs: what to change in ``project`` to have each one, and what makes it fail
 
 The project itself is right, so the fix of a bug is to take its patch back. ``rows`` and
 ``fail`` are Python that runs with the names of :mod:`tests.fixes.trigger`: all models,
-a ``client``, ``sign_in()``, ``command()``, ``task()``, ``upload()``, ``folder()`` and
-``word()``, which gives a text that may be in no bug file.
+a ``client``, ``sign_in()``, ``command()``, ``task()``, ``upload()``, ``folder()``; and
+``word()``, ``slug()`` and ``cell()``, which give texts that may be in no bug file: any,
+for a path or a host, for a table.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Case(NamedTuple):
 
 CHECK = "check = Check.objects.create(project=project, name=word(), owner=user())"
 KEY = 'headers={"x-api-key": project.api_key}'
-PROJECT = "project = Project.objects.create(name=word(), api_key=word())\n"
-ORDER = 'order = Order.objects.create(number="N1", user=user())\n'
+PROJECT = "project = Project.objects.create(name=word(), api_key=key())\n"
+ORDER = "order = Order.objects.create(number=slug(), user=user())\n"
 PRODUCT = (
     "shelf = Category.objects.create(name=word(), slug='shelf')\n"
     "product = Product.objects.create(title=word(), upc='4711', category=shelf)\n"
@@ -58,8 +59,8 @@ CASES = (
         "stock/models.py",
         "self.parent is None or self.parent_id == self.pk",
         "self.parent is None",
-        'client.get("/en/category/loop/")',
-        "loop = Category.objects.create(name=word(), slug='loop')\n"
+        'client.get(f"/en/category/{slug()}/")',
+        "loop = Category.objects.create(name=word(), slug=slug())\n"
         "loop.parent = loop\n"
         "loop.save()",
     ),
@@ -148,7 +149,7 @@ CASES = (
         "stock/views.py",
         'first.product.title if first else "no lines"',
         "first.product.title",
-        'client.get("/en/order/N1/")',
+        'client.get(f"/en/order/{slug()}/")',
         ORDER,
     ),
     Case(
@@ -156,7 +157,7 @@ CASES = (
         "stock/views.py",
         '(found.coupon or "").upper()',
         "found.coupon.upper()",
-        'client.get("/en/order/N1/coupon/")',
+        'client.get(f"/en/order/{slug()}/coupon/")',
         ORDER,
     ),
     Case(
@@ -164,7 +165,7 @@ CASES = (
         "stock/views.py",
         "line.price / line.quantity if line.quantity else 0",
         "line.price / line.quantity",
-        'stream(client.get("/en/order/N1/export/"))',
+        'stream(client.get(f"/en/order/{slug()}/export/"))',
         ORDER + PRODUCT + LINE + "\nLine.objects.update(quantity=0)",
     ),
     Case(
@@ -180,7 +181,7 @@ CASES = (
         "stock/views.py",
         'partner.name if partner else "no such partner"',
         "partner.name",
-        'client.get("/en/offer/", headers={"host": "shop7.depot.example"})',
+        'client.get("/en/offer/", headers={"host": f"{slug()}.depot.example"})',
     ),
     Case(
         "secure_page",
@@ -218,7 +219,7 @@ CASES = (
         'price = row.get("price")',
         'sign_in("staff"); client.post("/en/dashboard/stock/", {'
         '"action": "add_products", "partner": "acme",'
-        '"file": upload("list.csv", f"upc,title\\n4711,{word()}\\n")})',
+        '"file": upload("list.csv", f"upc,title\\n4711,{cell()}\\n")})',
         PARTNER + PRODUCT,
     ),
     Case(
@@ -252,7 +253,7 @@ CASES = (
         'columns.get("price", 0)',
         'columns["price"]',
         'sign_in("stock.change_stockrecord");client.post("/en/dashboard/prices/", {'
-        '"prices": upload("p.csv", f"title,cost\\n{word()},12\\n")})',
+        '"prices": upload("p.csv", f"title,cost\\n{cell()},12\\n")})',
     ),
     Case(
         "valid_form_of_a_class",
@@ -318,7 +319,7 @@ CASES = (
         "monitor/views.py",
         'COLOURS.get(state, "grey")',
         "COLOURS[state]",
-        'client.get("/badge/sleepy/")',
+        'client.get(f"/badge/{slug()}/")',
     ),
     Case(
         "async_view",
@@ -398,7 +399,7 @@ CASES = (
         'order.user.username if order.user else ""',
         "order.user.username",
         'sign_in("staff"); client.get("/orders/")',
-        "Order.objects.create(number='N1')",
+        "Order.objects.create(number=slug())",
     ),
     Case(
         "mean_of_nothing",
@@ -479,7 +480,7 @@ CASES = (
         'int(row["weight"] or 0)',
         'int(row["weight"])',
         'sign_in("staff"); client.post("/en/dashboard/weights/", {"weights":'
-        ' upload("w.csv", f"upc;weight;title\\n1;12;{word()}\\n2;;{word()}\\n")})',
+        ' upload("w.csv", f"upc;weight;title\\n1;12;{cell()}\\n2;;{cell()}\\n")})',
     ),
     Case(
         "negative_number_in_a_json_file",
@@ -496,7 +497,7 @@ CASES = (
         'decode("utf-8", "replace")',
         'decode("utf-8")',
         'sign_in("staff"); client.post("/de/dashboard/names/", {"names":'
-        ' upload("n.csv", f"title\\nBär {word()}\\n".encode("latin-1"))})',
+        ' upload("n.csv", f"title\\nBär {cell()}\\n".encode("latin-1", "replace"))})',
     ),
     Case(
         "csv_without_rows",
@@ -512,7 +513,7 @@ CASES = (
         'product.title if product else "not there"',
         "product.title",
         'sign_in("staff"); client.post("/en/dashboard/actions/", {"actions": upload('
-        '"a.csv", f"action;upc\\nadd;{word()}\\nremove;{word()}\\n")})',
+        '"a.csv", f"action;upc\\nadd;{cell()}\\nremove;{cell()}\\n")})',
     ),
     Case(
         "zero_in_a_csv",
@@ -520,7 +521,7 @@ CASES = (
         '(int(row["pieces"]) or 1)',
         'int(row["pieces"])',
         'sign_in("staff"); client.post("/en/dashboard/margin/", {"margins": upload('
-        '"m.csv", f"\\ufefftitle;margin;pieces\\n{word()};3;0\\n")})',
+        '"m.csv", f"\\ufefftitle;margin;pieces\\n{cell()};3;0\\n")})',
     ),
     # --- numbers between limits of the code
     Case(
@@ -551,7 +552,7 @@ CASES = (
         "stock/management/commands/import_partners.py",
         'name=row.get("name") or ""',
         'name=row["name"]',
-        'command("import_partners", file("partners.csv", f"code,city\\na1,{word()}\\n"))',
+        'command("import_partners", file("partners.csv", f"code,city\\na1,{cell()}\\n"))',
     ),
     Case(
         "option_that_is_zero",
@@ -588,7 +589,7 @@ CASES = (
         "stock/management/commands/load_rates.py",
         "if not path.exists():",
         'if path.name == "rates":',
-        'command("load_rates", "--rates", folder() + f"/{word()}.json", folder())',
+        'command("load_rates", "--rates", folder() + f"/{slug()}.json", folder())',
     ),
     Case(
         "zero_in_a_file_of_a_command",
@@ -611,8 +612,8 @@ CASES = (
         "stock/tasks.py",
         'order.user.email if order.user else "guest"',
         "order.user.email",
-        'task("send_order", "N1", express=True)',
-        "Order.objects.create(number='N1')",
+        'task("send_order", slug(), express=True)',
+        "Order.objects.create(number=slug())",
     ),
     Case(
         "task_with_a_payload",
@@ -687,7 +688,7 @@ CASES = (
         "stock/hard.py",
         "words[5] if len(words) > 5 else words[-1]",
         "words[5]",
-        'client.get("/en/label/", {"title": f"{word()} {word()}"})',
+        'client.get("/en/label/", {"title": f"Anna {slug()} and {slug()}"})',
     ),
     Case(
         "number_of_equal_items",

@@ -70,6 +70,25 @@ def measure(
     return [_judged(case, made[case.name], with_bugs, with_fixes) for case in cases]
 
 
+def leaks_of(cases: Iterable[Case], seed: int, count: int) -> dict[str, Any]:
+    """
+    Return where texts of visitors leave the site.
+
+    Args:
+        cases: The bugs that are made to happen.
+        seed: Chooses the texts.
+        count: How many texts each of them gets.
+
+    Returns:
+        What :mod:`tests.fixes.plant` prints.
+    """
+    cases = list(cases)
+    names = [case.name for case in cases]
+    with tempfile.TemporaryDirectory(prefix="fixes-") as folder:
+        broken = _copy(Path(folder, "broken"), cases)
+        return _run(broken, "tests.fixes.plant", str(seed), str(count), *names)
+
+
 def _copy(folder: Path, cases: Iterable[Case]) -> Path:
     """Copy the project to *folder* with the bugs of *cases*."""
     shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("__pycache__"))

@@ -28,12 +28,23 @@ from tests.fixes.cases import CASES
 #: Is in every text of :func:`Trigger.word`, and may be in nothing that leaves the site.
 PLANTED = "qplanted"
 _TEST = re.compile(
-    r"^## A failing test\n(?:(?!^## )[^\n]*\n)*?^(```+)python\n(.*?)^\1$",
+    r"^### A failing test\n(?:(?!^#)[^\n]*\n)*?^(```+)python\n(.*?)^\1$",
     re.MULTILINE | re.DOTALL,
 )
 
 
 def main(names):
+    """Print the results of the cases with *names* as JSON."""
+    set_up()
+    found = {}
+    for case in CASES:
+        if case.name in names:
+            found[case.name] = result_of(case)
+    print(json.dumps(found))
+
+
+def set_up():
+    """Start the project with an empty database."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "depot.settings")
     import django
 
@@ -43,19 +54,14 @@ def main(names):
     from django.core.management import call_command
 
     call_command("migrate", run_syncdb=True, verbosity=0)
-    found = {}
-    for case in CASES:
-        if case.name in names:
-            found[case.name] = result_of(case)
-    print(json.dumps(found))
 
 
-def result_of(case):
+def result_of(case, trigger=None):
     """Make *case* fail, and return what was made of it."""
     from error_tracking.capture import context
     from error_tracking.models import ErrorGroup
 
-    trigger = Trigger()
+    trigger = trigger or Trigger()
     context.begin()
     try:
         exec(case.rows, trigger.names)
@@ -107,20 +113,34 @@ class Trigger:
             if model._meta.app_label != "error_tracking"
         }
         self.names |= {"client": self.client, "Decimal": Decimal, "json": json}
-        for name in ("word", "user", "sign_in", "token", "session", "upload"):
+        for name in ("word", "key", "slug", "cell", "user", "sign_in", "token"):
             self.names[name] = getattr(self, name)
-        for name in ("file", "folder", "below", "command", "task", "stream"):
+        for name in ("session", "upload", "file", "folder", "below"):
+            self.names[name] = getattr(self, name)
+        for name in ("command", "task", "stream"):
             self.names[name] = getattr(self, name)
 
     def word(self):
         """Return a text as a person writes it, another one each time."""
         return f"Anna {PLANTED}{next(self._numbers)}"
 
+    def key(self):
+        """Return a text that no other row has."""
+        return self.word()
+
+    def slug(self):
+        """Return a text for a path or a host, the same one each time."""
+        return f"shop-{PLANTED}"
+
+    def cell(self):
+        """Return a text for a cell of a CSV file."""
+        return self.word()
+
     def user(self, kind=""):
         """Return a user: ``staff``, ``superuser``, or with the permission *kind*."""
         from django.contrib.auth.models import Permission, User
 
-        name = self.word().replace(" ", ".")
+        name = self.key().replace(" ", ".")
         user = User.objects.create_user(name, f"{name}@example.net")
         user.is_staff = kind in {"staff", "superuser"}
         user.is_superuser = kind == "superuser"

@@ -15,7 +15,9 @@ import datetime as dt
 import logging
 import re
 import zlib
+from collections.abc import Callable
 
+from django.db import DatabaseError
 from django.utils import timezone
 
 from error_tracking import conf, trackers
@@ -30,7 +32,11 @@ from error_tracking.models import (
     KnownBug,
     Sequence,
 )
-from error_tracking.report.builder import automatic_description
+from error_tracking.report.builder import (
+    automatic_cause,
+    automatic_description,
+    automatic_title,
+)
 from error_tracking.utils import hour_of
 
 from .known import PublicState
@@ -308,8 +314,15 @@ def open_bug(
     A new one is put into the outbox.
     """
     if group.bug_id is None:
-        text = _description_of(group)
-        changes = {"description": text, "automatic_description": text, **changes}
+        description = _checked(automatic_description, group, "")
+        # Without what the message names.
+        title = _checked(automatic_title, group, group.title.partition(" (")[0])
+        changes = {
+            "title": title,
+            "description": description,
+            "automatic_description": description,
+            **changes,
+        }
     bug, is_new = KnownBug.open_for_group(
         group, by=by, trackers=trackers.configured_names(), **changes
     )
@@ -318,13 +331,28 @@ def open_bug(
     return bug, is_new
 
 
-def _description_of(group: ErrorGroup) -> str:
-    """Return the automatic description of *group*, ``""`` when it cannot be made."""
+def _checked(
+    make: Callable[[ErrorGroup], str], group: ErrorGroup, otherwise: str
+) -> str:
+    """
+    Return a text about *group* that may leave the site.
+
+    Args:
+        make: Makes it. It reads the project's URLs and what was stored, and a bug
+            matters more than its texts.
+        group: The group.
+        otherwise: What is returned when it cannot be made.
+    """
     try:
-        return automatic_description(group)
-    except Exception:  # reads the project's URLs and what it stored: a bug matters more
-        logger.exception("a bug has no description: group=%s", group.pk)
-        return ""
+        return make(group)
+    except DatabaseError:
+        # Busy or away: the whole round is repeated.
+        raise
+    except Exception:
+        logger.exception(
+            "a text of a bug could not be made: %s group=%s", make.__name__, group.pk
+        )
+        return otherwise
 
 
 def _is_held(group: ErrorGroup) -> bool:
@@ -382,7 +410,11 @@ def _open_incident(groups: list[ErrorGroup]) -> tuple[KnownBug, bool]:
     Return it, and whether it was created now.
     """
     cause = groups[0].cause
-    values = {"kind": KnownBug.Kind.INCIDENT, "title": f"Incident: {cause}"[:255]}
+    public_cause = _checked(automatic_cause, groups[0], cause.partition(": ")[0])
+    values = {
+        "kind": KnownBug.Kind.INCIDENT,
+        "title": f"Incident: {public_cause}"[:255],
+    }
     critical = {"severity": KnownBug.Severity.CRITICAL}
     since = timezone.now() - 2 * INCIDENT_SPAN
     young = KnownBug.objects.filter(

@@ -16,6 +16,7 @@ from urllib.parse import unquote_plus
 from django.urls import URLPattern
 
 from error_tracking import conf
+from error_tracking.events.in_app import is_in_app
 from error_tracking.models import (
     Activity,
     ErrorGroup,
@@ -39,13 +40,22 @@ from .bug_report import (
 from .data_files import cell_kinds, kind_of_file
 from .known_names import KnownNames, PublicNames, known_names, module_path
 from .placeholders import Shape, placeholder_argument
+from .public_title import names_something, public_title
 from .schema_names import names_in_schema_of
 from .setup_builder import setup_from
 from .stack import exception_line, own_frames, stack_lines
 from .thresholds import limits_of_code
 from .views import pattern_of
-from .vocabulary import public_messages
+from .vocabulary import public_messages, vocabulary_for
 
+#: Of HTTP (RFC 9110, 5789) and WebDAV (RFC 4918). Anybody may send another word.
+METHODS = frozenset(
+    {
+        *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"),
+        *("CONNECT", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK"),
+        *("UNLOCK", "REPORT", "SEARCH"),
+    }
+)
 # The parts of a request whose names a client chooses, or a URL pattern.
 _PARTS_WITH_NAMES = frozenset({"query", "body", "kwargs"})
 _QUERY_NAME = re.compile(r"([?&])([^=&#]{1,300})")
@@ -61,6 +71,7 @@ def build_report(bug: KnownBug, *, synced_activity_id: int = 0) -> BugReport:
     """Return the report of *bug*; what came after *synced_activity_id* is news."""
     report = _report_of_bug(bug, synced_activity_id)
     log = _latest_complete_log(bug)
+    report = dataclasses.replace(report, cause=_public_title(report.cause, log))
     if log is None:
         return report
     return dataclasses.replace(report, **_values_from(log))
@@ -73,7 +84,7 @@ def automatic_description(group: ErrorGroup) -> str:
     The message as far as it is code, the route, the place and the first release.
     """
     values: dict[str, Any] = {}
-    log = _complete_log([group.pk])
+    log = _log_of(group)
     if log is not None:
         # Made when a bug is found, perhaps while a process ends: no time for libraries.
         values = _values_from(log, reads_libraries=False)
@@ -85,7 +96,9 @@ def automatic_description(group: ErrorGroup) -> str:
         frame = started[0] if started else frames[-1]
         place = f"{frame.filename} in {frame.function}"
     kind = values.get("exception_type", "")
-    what = exception_line(kind, values.get("message", "")) if kind else group.title
+    what = exception_line(kind, values.get("message", ""))
+    if not kind:
+        what = _public_title(group.title, log)
     facts = {
         "Route": f"{values.get('method', '')} {group.route}".strip(),
         "Place": place,
@@ -93,6 +106,36 @@ def automatic_description(group: ErrorGroup) -> str:
     }
     lines = [f"{label}: {text}" for label, text in facts.items() if text]
     return "\n".join([what, "", *lines]).strip()
+
+
+def automatic_title(group: ErrorGroup) -> str:
+    """Return the title of a new bug of *group*: its own, with known names only."""
+    # Most titles name nothing, and need no query.
+    if not names_something(group.title):
+        return group.title
+    return _public_title(group.title, _log_of(group))
+
+
+def automatic_cause(group: ErrorGroup) -> str:
+    """Return the cause of *group* with known names only."""
+    if not names_something(group.cause):
+        return group.cause
+    return _public_title(group.cause, _log_of(group))
+
+
+def _log_of(group: ErrorGroup) -> ErrorLog | None:
+    return _complete_log([group.pk])
+
+
+def _public_title(title: str, log: ErrorLog | None) -> str:
+    """Return *title* with what the project knows, as far as *log* shows its code."""
+    if not names_something(title):
+        return title
+    exceptions = exceptions_of(log) if log is not None else []
+    frames = own_frames(exceptions[0]) if exceptions else []
+    known = _known_names(frames, "", None)
+    vocabulary = vocabulary_for(exceptions, known, reads_libraries=False)
+    return public_title(title, vocabulary)
 
 
 def _report_of_bug(bug: KnownBug, synced_activity_id: int) -> BugReport:
@@ -148,10 +191,11 @@ def _group_lines(bug: KnownBug) -> tuple[str, ...]:
     lines = []
     groups = ErrorGroup.objects.filter(bug_id=bug.pk).order_by("first_seen", "pk")
     for group in groups[:FRAMES]:
-        if group.route and group.route not in group.title:
-            lines.append(f"{group.title} on {group.route}")
+        title = automatic_title(group)
+        if group.route and group.route not in title:
+            lines.append(f"{title} on {group.route}")
         else:
-            lines.append(group.title)
+            lines.append(title)
     return tuple(lines)
 
 
@@ -258,7 +302,7 @@ def _values_from(log: ErrorLog, *, reads_libraries: bool = True) -> dict[str, An
         "message": messages[0] if messages else "",
         "reason": _csrf_reason(log),
         "status_code": log.status_code,
-        "method": log.method,
+        "method": _known_method(log.method, known),
         "route": log.url_pattern,
         "view": view,
         "personal_data_removed": log.personal_data_removed,
@@ -300,7 +344,11 @@ def _known_names(
     frames: list[dict[str, Any]], view: str, pattern: URLPattern | None
 ) -> KnownNames:
     paths = [str(frame.get("abs_path", "")) for frame in reversed(frames)]
-    known = known_names([*paths, module_path(view)])
+    view_path = module_path(view)
+    # The view of a library has names that are not the project's.
+    if view_path and is_in_app(view_path, view, tuple(conf.get_settings().IN_APP)):
+        paths.append(view_path)
+    known = known_names(paths)
     return dataclasses.replace(
         known, schema=names_in_schema_of(pattern), limits=limits_of_code(frames)
     )
@@ -319,6 +367,13 @@ def _with_parts(
         "literals": literals,
         "files": cell_kinds(request.get("files")),
     }
+
+
+def _known_method(method: str, known: KnownNames) -> str:
+    """Return *method*, which a client chooses, if it is one that a server may know."""
+    if method in METHODS or known.has_text(method):
+        return method
+    return ""
 
 
 def _csrf_reason(log: ErrorLog) -> str:

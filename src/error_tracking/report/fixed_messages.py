@@ -2,9 +2,11 @@
 """
 The fixed words of messages that Python itself and the databases write.
 
-They are written in C, or by a server, so no source file has them. Each gap says what
-stands there: ``{type}`` and ``{name}`` are checked, ``{count}`` is a number of things
-in the code, ``{any}`` may be whatever is known, ``{value}`` is never shown.
+They are written in C, or by a server, so no source file has them; a few of Django's are
+put together piece by piece. Each gap says what
+stands there: ``{type}``, ``{name}`` and ``{function}`` are checked, ``{count}`` is a
+number of things in the code, ``{any}`` may be whatever is known, ``{value}`` is never
+shown.
 """
 
 from __future__ import annotations
@@ -106,41 +108,41 @@ dictionary changed size during iteration
 dictionary keys changed during iteration
 Set changed size during iteration
 deque mutated during iteration
-{name}() missing {count} required positional argument: {any}
-{name}() missing {count} required positional arguments: {any}
-{name}() missing {count} required keyword-only argument: {any}
-{name}() missing {count} required keyword-only arguments: {any}
-{name}() missing required argument '{name}' (pos {count})
-{name}() takes no arguments
-{name}() takes no arguments ({count} given)
-{name}() takes no keyword arguments
-{name}() takes exactly one argument ({count} given)
-{name}() takes {count} positional argument but {count} were given
-{name}() takes {count} positional arguments but {count} was given
-{name}() takes {count} positional arguments but {count} were given
-{name}() takes from {count} to {count} positional arguments but {count} were given
-{name}() got an unexpected keyword argument '{name}'
-{name}() got an unexpected keyword argument '{name}'. Did you mean '{name}'?
-{name}() got unexpected keyword arguments: {any}
-{name}() got multiple values for argument '{name}'
-{name}() got multiple values for keyword argument '{name}'
-{name}() got some positional-only arguments passed as keyword arguments: {any}
-{name}() argument after ** must be a mapping, not {type}
-{name}() argument after * must be an iterable, not {type}
-{name} expected {count} argument, got {count}
-{name} expected {count} arguments, got {count}
-{name} expected at least {count} argument, got {count}
-{name} expected at least {count} arguments, got {count}
-{name} expected at most {count} argument, got {count}
-{name} expected at most {count} arguments, got {count}
-{name}() argument {count} must be {any}, not {type}
-{name}() argument '{name}' must be {any}, not {type}
-{name}() argument must be {any}, not {type}
-{name}() argument must be a string, a bytes-like object or a real number, not '{type}'
-{name}() argument must be a string or a real number, not '{type}'
-{name}() first argument must be a string or a number, not '{type}'
-{name}() arg {count} must be {any}
-{name}() keywords must be strings
+{function}() missing {count} required positional argument: {any}
+{function}() missing {count} required positional arguments: {any}
+{function}() missing {count} required keyword-only argument: {any}
+{function}() missing {count} required keyword-only arguments: {any}
+{function}() missing required argument '{name}' (pos {count})
+{function}() takes no arguments
+{function}() takes no arguments ({count} given)
+{function}() takes no keyword arguments
+{function}() takes exactly one argument ({count} given)
+{function}() takes {count} positional argument but {count} were given
+{function}() takes {count} positional arguments but {count} was given
+{function}() takes {count} positional arguments but {count} were given
+{function}() takes from {count} to {count} positional arguments but {count} were given
+{function}() got an unexpected keyword argument '{name}'
+{function}() got an unexpected keyword argument '{name}'. Did you mean '{name}'?
+{function}() got unexpected keyword arguments: {any}
+{function}() got multiple values for argument '{name}'
+{function}() got multiple values for keyword argument '{name}'
+{function}() got some positional-only arguments passed as keyword arguments: {any}
+{function}() argument after ** must be a mapping, not {type}
+{function}() argument after * must be an iterable, not {type}
+{function} expected {count} argument, got {count}
+{function} expected {count} arguments, got {count}
+{function} expected at least {count} argument, got {count}
+{function} expected at least {count} arguments, got {count}
+{function} expected at most {count} argument, got {count}
+{function} expected at most {count} arguments, got {count}
+{function}() argument {count} must be {any}, not {type}
+{function}() argument '{name}' must be {any}, not {type}
+{function}() argument must be {any}, not {type}
+{function}() argument must be a string, a bytes-like object or a real number, not '{type}'
+{function}() argument must be a string or a real number, not '{type}'
+{function}() first argument must be a string or a number, not '{type}'
+{function}() arg {count} must be {any}
+{function}() keywords must be strings
 keywords must be strings
 {type}() takes no arguments
 type {type} doesn't define __round__ method
@@ -371,6 +373,11 @@ cannot assign to field '{name}'
 cannot delete field '{name}'
 mappingproxy() argument must be a mapping, not {type}
 type object argument after * must be an iterable, not {type}
+Reverse for '{any}' with arguments '{any}' not found. {count} pattern(s) tried: {any}
+Reverse for '{any}' with keyword arguments '{any}' not found. {count} pattern(s) tried: {any}
+Reverse for '{any}' with no arguments not found. {count} pattern(s) tried: {any}
+Invalid HTTP_HOST header: {value}. You may need to add {value} to ALLOWED_HOSTS.
+Invalid HTTP_HOST header: {value}. The domain name provided is not valid according to RFC 1034/1035.
 get() returned more than one {type} -- it returned {count}!
 get() returned more than one {type} -- it returned more than {count}!
 """

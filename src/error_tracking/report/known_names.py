@@ -38,6 +38,8 @@ PATTERNS = 10_000
 COMPOUND_WORDS = 2
 # With the words of formsets and lookups: "author__born__year__gte".
 COMPOUND_PIECES = 4
+# Digits of the number of a form or an item. With more of them it is data.
+NUMBER_DIGITS = 3
 
 # Where projects declare what a view of the same folder takes.
 _BESIDE = (
@@ -57,7 +59,8 @@ _BESIDE = (
     "api",
     "views",
 )
-# Names that Django, its admin and its common companions read themselves.
+# Names that Django, its admin and its common companions read themselves. They are names
+# of fields and nothing else: no value and no word of a message is known because of them.
 _FRAMEWORK = frozenset(
     {
         *("action", "args", "cursor", "data", "format", "id", "kwargs", "limit"),
@@ -137,7 +140,7 @@ class KnownNames:
             return False
         if conf.get_scrubber().text(name) != name:
             return False
-        if self._has(name):
+        if name in _FRAMEWORK or self._has(name):
             return True
         return self._is_known_compound(name)
 
@@ -146,15 +149,20 @@ class KnownNames:
         words = 0
         for piece in _SEPARATORS.split(name):
             # The number of a form in a formset, of an item in a list.
-            if not piece or piece.isdecimal():
+            is_number = piece.isdecimal() and len(piece) <= NUMBER_DIGITS
+            if not piece or is_number:
                 continue
             pieces += 1
             if piece in _PIECES:
                 continue
             words += 1
-            if not self._has(piece):
+            if piece not in _FRAMEWORK and not self._has(piece):
                 return False
         return 0 < pieces <= COMPOUND_PIECES and words <= COMPOUND_WORDS
+
+    def has_text(self, text: str) -> bool:
+        """Return whether *text*, a value or a word of a message, is a known name."""
+        return text in self.words and self.is_known(text)
 
     def hides_below(self, name: str) -> bool:
         """Return whether nothing is known below *name*: it may contain a secret."""
@@ -173,7 +181,7 @@ class KnownNames:
         if isinstance(value, str):
             if value in self.personal:
                 return choice_of(self.personal[value])
-            if value in self.words and self.is_known(value):
+            if self.has_text(value):
                 return known_text(value)
         limits = self.limits | self.limits_by_field.get(name, NO_LIMITS)
         return kind_beside(kind_of(name, value), value, limits)
@@ -301,7 +309,7 @@ def known_names(paths: Iterable[str]) -> KnownNames:
         found |= names_in_file(path, is_secret)
     # A project of workers alone has no URLs.
     urlconf = getattr(django_settings, "ROOT_URLCONF", "")
-    words = found.words | _FRAMEWORK | _names_of_project(urlconf)
+    words = found.words | _names_of_project(urlconf)
     return KnownNames(
         words,
         found.sensitive,

@@ -7,6 +7,7 @@ is the template ``error_tracking/bug.md``, which a project may override.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Mapping
@@ -172,6 +173,7 @@ def render_bug(
     """
     if evidence is None:
         evidence = evidence_of(report)
+    test_name = f"test_{file_slug(report.bug_id).replace('-', '_')}"
     values: dict[str, Any] = {
         "report": {
             **published_fields(report),
@@ -180,7 +182,8 @@ def render_bug(
         },
         "status": status or status_facts(report),
         "facts": facts(report),
-        "test_file": f"tests/test_{file_slug(report.bug_id).replace('-', '_')}.py",
+        "test_file": f"tests/{test_name}.py",
+        "test_module": f"tests.{test_name}",
         "commits": "\n".join(f"- {code(line)}" for line in report.commits),
     }
     values["stack_is_long"] = evidence.get("stack", "").count("\n") >= LONG_STACK_LINES
@@ -269,11 +272,21 @@ def _seen(report: BugReport) -> str:
     text = times(report.count)
     if report.users > 1:
         text += f", by {report.users} users or addresses"
-    if report.first_seen and report.first_seen == report.last_seen:
-        text += f", {report.first_seen}"
-    elif report.first_seen:
-        text += f", from {report.first_seen} to {report.last_seen}"
+    first, last = _moment(report.first_seen), _moment(report.last_seen)
+    if first and first == last:
+        text += f", {first}"
+    elif first:
+        text += f", from {first} to {last}"
     return text
+
+
+def _moment(time: str) -> str:
+    """Return *time*, in ISO 8601, for people: to the minute, in UTC."""
+    try:
+        moment = dt.datetime.fromisoformat(time)
+    except ValueError:
+        return time
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def times(count: int) -> str:
@@ -298,7 +311,7 @@ def facts(report: BugReport) -> str:
     """Return what a bug is, a line of Markdown per fact."""
     return _list(
         {
-            "Kind": _kind(report),
+            "Error": _kind(report),
             "Cause": _cause(report),
             "Where": _where(report),
             "Likely place": _likely_place(report),

@@ -41,7 +41,7 @@ TYPE_CHARS = 200
 _LETTER = re.compile(r"[^\W\d_]")
 _NUMBER = re.compile(r"-?\d{1,6}")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{0,100}", re.ASCII)
-_DOTTED = re.compile(r"[A-Za-z_][\w.]{0,200}", re.ASCII)
+_DOTTED = re.compile(r"[A-Za-z_]\w{0,99}(?:\.[A-Za-z_]\w{0,99}){0,20}", re.ASCII)
 _ONLY_COLUMNS = re.compile(r"(?:[A-Za-z_]\w*+|[.,`\"() -])++", re.ASCII)
 _CLASS = re.compile(r"<class '([\w.]{1,200})'>", re.ASCII)
 # The code and the text of an error of MySQL and MariaDB.
@@ -54,13 +54,25 @@ _ERROR_DETAIL = re.compile(
     r"code='\w{0,60}'\)"
 )
 _REPEATED = re.compile(rf"{re.escape(LEFT_OUT)}(?:,? ?{re.escape(LEFT_OUT)})+")
+_EMPTY = frozenset({"None", "True", "False", "''", '""', "[]", "{}", "()"})
+# Ends of sentences, which some messages have in a gap.
+_SIGNS = frozenset(".,:;!?")
 _DETAIL = re.compile(r"DETAIL: {1,3}")
+_PATH_SIGNS = re.compile(r"[/._:-]+")
+# Of the templates that Django's generic views look for.
+_TEMPLATE_WORDS = frozenset(
+    {
+        *("html", "txt", "xml", "list", "detail", "form", "confirm", "delete"),
+        *("archive", "year", "month", "week", "day", "today"),
+    }
+)
 # Names that begin a generated name are followed by these, and by a hash.
 _GENERATED_END = re.compile(
     r"(?:_[0-9a-f]{6,10})?(?:_(?:uniq|key|fk|pkey|pk|check|idx|like|[0-9a-f]{8}))*"
 )
 _CODECS = frozenset(aliases) | frozenset(aliases.values()) | {"charmap", "utf8"}
-_PYTHON_NAMES = frozenset(
+#: What Python calls itself, as its own messages about a call name it.
+_PYTHON_FUNCTIONS = frozenset(
     name
     for owner in (builtins, object, type, int, str, list, dict, set, types.FunctionType)
     for name in dir(owner)
@@ -111,6 +123,7 @@ class Vocabulary:
         more_sentences: Gives texts of files that many messages come from, which are
             read only where the others do not help.
         tables: Names of database tables, with which generated names begin.
+        apps: Labels of the project's apps.
 
     """
 
@@ -119,6 +132,7 @@ class Vocabulary:
     sentences: Iterable[Sentence] = ()
     more_sentences: Callable[[], Iterable[Sentence]] = tuple
     tables: frozenset[str] = frozenset()
+    apps: frozenset[str] = frozenset()
 
 
 def public_message(exception_type: str, message: str, vocabulary: Vocabulary) -> str:
@@ -137,9 +151,19 @@ def public_message(exception_type: str, message: str, vocabulary: Vocabulary) ->
     if exception_type.endswith("KeyError"):
         # The message of a KeyError is the key.
         shown = reader.part(text)
+    elif exception_type.endswith("TemplateDoesNotExist") and reader.knows_path(text):
+        shown = text
     else:
         shown = reader.whole(text)
     return _REPEATED.sub(LEFT_OUT, clean_line(shown, MESSAGE_CHARS))[:PUBLIC_CHARS]
+
+
+def public_name(name: str, vocabulary: Vocabulary) -> str:
+    """Return *name*, of a column, a template or a URL, if it is known; else ``[…]``."""
+    reader = _Reader(vocabulary)
+    if reader.knows_path(name):
+        return name
+    return reader.columns(name) or LEFT_OUT
 
 
 class _Reader:
@@ -154,6 +178,7 @@ class _Reader:
             "codec": _codec,
             "columns": self._columns,
             "count": _count,
+            "function": self._function,
             "name": self._name,
             "operator": _operator,
             "pgtype": _sql_type,
@@ -165,7 +190,12 @@ class _Reader:
     def whole(self, text: str) -> str:
         """Return the public form of a message."""
         text = _ERROR_DETAIL.sub(r"\1", text)
-        found = self._sentence(text, DEPTH)
+        found = None
+        if text[0] in "[{":
+            # What a serializer or a form has found wrong with each field.
+            found = self._literal(text, DEPTH)
+        if found is None:
+            found = self._sentence(text, DEPTH)
         if found is not None:
             return found
         if "\n" in text:
@@ -181,7 +211,7 @@ class _Reader:
         return before + self._inner_part(inner, depth) + after
 
     def _inner_part(self, text: str, depth: int) -> str:
-        if text in {"None", "True", "False", "''", '""', "[]", "{}", "()"}:
+        if text in _EMPTY or text in _SIGNS:
             return text
         if self._knows(text):
             return text
@@ -193,19 +223,25 @@ class _Reader:
         if code_and_text is not None:
             code, quote, inner = code_and_text[1], code_and_text[2], code_and_text[3]
             return f"({code}, {quote}{self._text(inner, depth - 1)}{quote})"
-        if text[0] in "'\"[({":
-            try:
-                value = ast.literal_eval(text)
-            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-                pass
-            else:
-                return self._value(value, depth - 1)
+        literal = self._literal(text, depth)
+        if literal is not None:
+            return literal
         if _QUOTED_NAMES.fullmatch(text):
             return _QUOTED.sub(lambda match: f"'{self._name(match[1], 0)}'", text)
         if ", " in text:
             return self._list(text, depth)
         found = self._sentence(text, depth)
         return LEFT_OUT if found is None else found
+
+    def _literal(self, text: str, depth: int) -> str | None:
+        """Return the public form of a text that is a value in Python, else None."""
+        if text[0] not in "'\"[({":
+            return None
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return None
+        return self._value(value, depth - 1)
 
     def _lines(self, text: str) -> str:
         """Return the lines that are known, with one mark for the others in a row."""
@@ -270,10 +306,24 @@ class _Reader:
             return text
         return LEFT_OUT
 
+    def _function(self, text: str, _depth: int) -> str:
+        """Return the name of a function that was called, of Python or the project."""
+        names = text.replace(".<locals>", "").split(".")
+        if all(name in _PYTHON_FUNCTIONS or self._knows(name) for name in names):
+            return text
+        return LEFT_OUT
+
     def _columns(self, text: str, _depth: int) -> str | None:
+        return self.columns(text)
+
+    def columns(self, text: str) -> str | None:
         """Return columns, tables and constraints as the database writes them."""
         if _ONLY_COLUMNS.fullmatch(text) is None:
             return None
+        names = _IDENTIFIER.findall(text)
+        if all(self._name(name, 0) == LEFT_OUT for name in names):
+            # Its signs say nothing, and a visitor may have chosen them.
+            return LEFT_OUT
         return _IDENTIFIER.sub(lambda match: self._name(match[0], 0), text)
 
     def _list(self, text: str, depth: int) -> str:
@@ -318,8 +368,24 @@ class _Reader:
 
     # Names
 
+    def knows_path(self, path: str) -> bool:
+        """
+        Return whether *path* is known, of a template or a URL's name.
+
+        Django makes ``shop/order_detail.html`` of an app, a model and its own words.
+        """
+        if self._knows(path):
+            return True
+        words = [word for word in _PATH_SIGNS.split(path) if word]
+        return bool(words) and all(
+            word in _TEMPLATE_WORDS
+            or word in self._vocabulary.apps
+            or self._knows(word)
+            for word in words
+        )
+
     def _knows(self, text: str) -> bool:
-        return self._vocabulary.knows(text) or text in _PYTHON_NAMES
+        return self._vocabulary.knows(text)
 
     def _knows_parts(self, text: str) -> bool:
         """Return whether each part of a dotted name is known: ``Order.pay``."""
@@ -436,7 +502,7 @@ def _namespaces() -> list[dict[str, Any]]:
 
 def _type(text: str, _depth: int) -> str | None:
     if len(text) > TYPE_CHARS or not _DOTTED.fullmatch(text):
-        return LEFT_OUT
+        return None
     return text if is_class(text) else LEFT_OUT
 
 

@@ -11,7 +11,7 @@ from django.db import models
 
 from error_tracking.models import ErrorLog
 
-from .known_names import PublicNames
+from .known_names import PublicNames, is_personal
 from .placeholders import Shape, placeholder_for
 from .setup import Row
 
@@ -143,7 +143,9 @@ class _Rows:
 
     def _variable(self, name: str, model: Any) -> str:
         base = name.removesuffix("_item")
-        if not base.isidentifier() or keyword.iskeyword(base) or base in self._taken:
+        is_free = base.isidentifier() and not keyword.iskeyword(base)
+        # An object may have attributes that a visitor named.
+        if not is_free or base in self._taken or not self._names.knows(base):
             base = model._meta.model_name
         variable, number = base, 1
         while variable in self._taken:
@@ -218,6 +220,9 @@ def _source(kind: Any, field: Any) -> str:
     text = str(kind)
     if text.startswith("="):
         value = text.removeprefix("=")
+        if is_personal(field.name):
+            # A choice that says something about a person: any other will do.
+            return ""
         if value in {str(choice) for choice, _label in field.flatchoices}:
             return value_source(value, field)
         return ""

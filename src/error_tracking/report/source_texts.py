@@ -28,6 +28,9 @@ CONSTANT_CHARS = 500
 GAPS = 12
 # Fixed words with fewer letters fit any text: "%s: %s".
 LETTERS = 4
+# Libraries have many texts that are no messages. With one word, "ignore %s" or
+# "replace", whatever a visitor wrote may fit.
+LIBRARY_WORDS = 2
 # What "%s", "%(name)r", "{}" and "{name!r:>10}" leave open. "%%" is a percent sign.
 _GAP = re.compile(
     r"%(?:\(\w{1,60}\))?[-#0 +]{0,4}(?:\d{1,4}|\*)?(?:\.\d{1,4})?[sradiouxXeEfFgGc]"
@@ -36,10 +39,26 @@ _GAP = re.compile(
 # Functions and classes stand apart by two blank lines.
 _TOP_LEVEL = re.compile(r"\n\n\n(?=[A-Za-z@])")
 _LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+# Functions that translate a message, and variables that hold one.
+_TRANSLATES = frozenset(
+    {
+        *("_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"),
+        *("pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy"),
+    }
+)
+_HOLDS_MESSAGE = re.compile(
+    r"msg|message|error|detail|reason|suggestion", re.IGNORECASE
+)
 # Strings and dotted names in the tags of Django's and Jinja's templates.
 _TAG = re.compile(r"\{[{%](.{1,500}?)[%}]\}", re.DOTALL)
 _TAG_STRING = re.compile(r"\"([^\"]{1,200})\"|'([^']{1,200})'")
 _HIDING = frozenset({"sensitive_post_parameters", "sensitive_variables"})
+# A statement whose words are names of tables and columns.
+_SQL = re.compile(
+    r"\s*(?:select|insert|update|delete|with|create|alter|drop|truncate)\s",
+    re.IGNORECASE,
+)
 _NAMESPACED = re.compile(r"[\w-]{1,60}(?::[\w-]{1,60}){1,3}", re.ASCII)
 _TAG_NAME = re.compile(r"[A-Za-z_]\w{0,60}", re.ASCII)
 
@@ -57,12 +76,15 @@ class SourceTexts:
         names: Names of variables, functions, classes, parameters and attributes.
         constants: String constants, each as a whole.
         sentences: Constants and formatted texts that can be the words of a message.
+        messages: Those of them that are one by where they stand: they are raised,
+            translated or called a message, and have several words.
 
     """
 
     names: frozenset[str] = frozenset()
     constants: frozenset[str] = frozenset()
     sentences: frozenset[Sentence] = frozenset()
+    messages: frozenset[Sentence] = frozenset()
 
     def __or__(self, other: SourceTexts) -> SourceTexts:
         """Return the texts of both."""
@@ -70,6 +92,7 @@ class SourceTexts:
             self.names | other.names,
             self.constants | other.constants,
             self.sentences | other.sentences,
+            self.messages | other.messages,
         )
 
 
@@ -121,6 +144,7 @@ def texts_in_python(text: str, is_secret: IsSecret) -> SourceTexts:
         frozenset(reader.names | _parts_of(reader.names, reader.constants)) - {""},
         frozenset(reader.constants),
         frozenset(reader.sentences),
+        frozenset(reader.messages),
     )
 
 
@@ -176,18 +200,21 @@ class _Reader:
         self.names: set[str] = set()
         self.constants: set[str] = set()
         self.sentences: set[Sentence] = set()
+        self.messages: set[Sentence] = set()
         self._is_secret = is_secret
 
     def read(self, tree: ast.AST) -> None:
         """Read *tree* without recursion: an expression may be nested very deeply."""
-        waiting: list[ast.AST] = [tree]
+        # Each node with whether it stands where messages do.
+        waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
         while waiting:
-            node = waiting.pop()
+            node, is_message = waiting.pop()
+            is_message = is_message or _has_messages(node)
             self._take_name(node)
             hidden = self._hidden_values(node)
             sentence = _sentence_of(node)
             if sentence is not None:
-                self._add_sentence(sentence)
+                self._add_sentence(sentence, is_message=is_message)
             if isinstance(node, ast.Constant):
                 if isinstance(node.value, str) and len(node.value) <= CONSTANT_CHARS:
                     self.constants.add(node.value)
@@ -196,7 +223,8 @@ class _Reader:
                 # A docstring is prose, and no code.
                 continue
             children = ast.iter_child_nodes(node)
-            waiting += [each for each in children if not _is_among(each, hidden)]
+            shown = [child for child in children if not _is_among(child, hidden)]
+            waiting += [(child, is_message) for child in shown]
 
     def _take_name(self, node: ast.AST) -> None:
         if isinstance(node, ast.Name):
@@ -236,15 +264,33 @@ class _Reader:
             if value is not None and self._is_secret(_name_of(name))
         ]
 
-    def _add_sentence(self, sentence: Sentence) -> None:
+    def _add_sentence(self, sentence: Sentence, *, is_message: bool) -> None:
         is_short = sum(map(len, sentence)) <= CONSTANT_CHARS
-        letters = sum(len(_LETTER.findall(words)) for words in sentence)
-        if is_short and letters >= LETTERS and len(sentence) <= GAPS + 1:
-            self.sentences.add(sentence)
+        letters = sum(len(_LETTER.findall(piece)) for piece in sentence)
+        if not is_short or letters < LETTERS or len(sentence) > GAPS + 1:
+            return
+        self.sentences.add(sentence)
+        words = sum(len(_WORD.findall(piece)) for piece in sentence)
+        if is_message and words >= LIBRARY_WORDS:
+            self.messages.add(sentence)
+
+
+def _has_messages(node: ast.AST) -> bool:
+    """Return whether the texts below *node* are messages by where they stand."""
+    if isinstance(node, ast.Raise | ast.Assert):
+        return True
+    if isinstance(node, ast.Call):
+        return _name_of(node.func) in _TRANSLATES
+    if isinstance(node, ast.Assign):
+        return any(_HOLDS_MESSAGE.search(_name_of(each)) for each in node.targets)
+    if isinstance(node, ast.AnnAssign | ast.keyword):
+        target = node if isinstance(node, ast.keyword) else node.target
+        return _HOLDS_MESSAGE.search(_name_of(target)) is not None
+    return False
 
 
 def _parts_of(names: set[str], constants: set[str]) -> set[str]:
-    """Return the names that others are made of: ``order__customer``, ``shop:pay``."""
+    """Return the names in others: ``order__customer``, ``shop:pay``, in SQL."""
     parts: set[str] = set()
     for name in names:
         if "__" in name:
@@ -252,6 +298,8 @@ def _parts_of(names: set[str], constants: set[str]) -> set[str]:
     for constant in constants:
         if _NAMESPACED.fullmatch(constant):
             parts.update(constant.split(":"))
+        elif _SQL.match(constant):
+            parts.update(_TAG_NAME.findall(constant))
     return parts
 
 

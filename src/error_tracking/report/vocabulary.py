@@ -69,12 +69,13 @@ def vocabulary_for(
             messages are looked for in their sources, which takes seconds of CPU when a
             process does it first.
     """
-    texts = _texts_of(exceptions)
+    own_paths, library_paths = _paths_of(exceptions)
+    texts = _texts_in(own_paths)
     scrubber = conf.get_scrubber()
 
     def knows(text: str) -> bool:
         is_known = text in texts.names or text in texts.constants
-        if not is_known and not known.is_known(text):
+        if not is_known and not known.has_text(text):
             return False
         # A constant of the source may be a secret all the same.
         return bool(scrubber.text(text) == text)
@@ -82,9 +83,12 @@ def vocabulary_for(
     return Vocabulary(
         knows=knows,
         hides_below=known.hides_below,
-        sentences=texts.sentences,
+        # Of a library only its messages count, never its names or constants: a
+        # visitor's word may be any of them.
+        sentences=texts.sentences | _texts_in(library_paths).messages,
         more_sentences=_sentences_of_libraries if reads_libraries else frozenset,
         tables=_tables(),
+        apps=frozenset(apps.app_configs),
     )
 
 
@@ -103,16 +107,20 @@ def public_messages(
     return messages
 
 
-def _texts_of(exceptions: Iterable[Mapping[str, Any]]) -> SourceTexts:
+def _texts_in(paths: Iterable[str]) -> SourceTexts:
     is_secret = conf.get_scrubber().is_secret_key
     texts = NO_TEXTS
-    for path in _paths_of(exceptions):
+    for path in paths:
         texts |= texts_in_file(path, is_secret)
     return texts
 
 
-def _paths_of(exceptions: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the files of the frames, the innermost first, each once."""
+def _paths_of(exceptions: Iterable[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """
+    Return the files of the frames, each once: the project's own, and libraries'.
+
+    The innermost come first.
+    """
     own: dict[str, None] = {}
     library: dict[str, None] = {}
     for each in exceptions:
@@ -124,7 +132,8 @@ def _paths_of(exceptions: Iterable[Mapping[str, Any]]) -> list[str]:
             elif len(of_exception) < LIBRARY_FILES:
                 of_exception[path] = None
         library |= of_exception
-    return [*own, *library][:FILES]
+    own_paths = list(own)[:FILES]
+    return own_paths, list(library)[: FILES - len(own_paths)]
 
 
 def _sentences_of_libraries() -> frozenset[Sentence]:
@@ -134,7 +143,7 @@ def _sentences_of_libraries() -> frozenset[Sentence]:
         path = module_path(name)
         # A module that is not imported has raised nothing; its package may be.
         if path.endswith((f"{name.rpartition('.')[2]}.py", "__init__.py")):
-            found |= texts_in_file(path, _nothing_is_secret).sentences
+            found |= texts_in_file(path, _nothing_is_secret).messages
     return frozenset(found)
 
 
