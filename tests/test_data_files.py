@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 
+from error_tracking.bugs import gate
 from error_tracking.capture.data_files import BYTES, ROWS, DataFileReader, cells_of
 from error_tracking.events.size_budget import Share, Size
+from error_tracking.models import ErrorGroup
+from error_tracking.recorder import store
 from error_tracking.replay import make_file, make_folder, missing_file
+from error_tracking.report.builder import build_report
 from error_tracking.report.data_files import (
     cell_kinds,
     content_like,
@@ -20,8 +24,11 @@ from error_tracking.report.data_files import (
     kind_of_file,
     like_name,
 )
+from error_tracking.report.failing_test import failing_test
 from error_tracking.report.known_names import KnownNames, PublicNames
 from error_tracking.report.placeholders import bytes_source, known_kind, placeholder_for
+from error_tracking.report.reproduction import reproduction
+from tests.factories import make_event
 
 KNOWN = KnownNames(frozenset({"sku", "price", "action", "remove", "items", "amount"}))
 
@@ -283,3 +290,55 @@ class TestTemporaryFiles:
         assert list(csv.DictReader(io.StringIO(made))) == [
             {"sku": "example", "price": "-1"}
         ]
+
+
+class TestReport:
+    """From a stored error to the test of its bug."""
+
+    def texts_of(self, **values):
+        event = make_event(**values)
+        store.store([event])
+        bug, _is_new = gate.open_bug(ErrorGroup.objects.get())
+        report = build_report(bug)
+        return failing_test(report), reproduction(report)
+
+    def test_command_gets_files_like_its_own(self, db):
+        paths = {
+            "0": {"kind": "file", "ending": ".csv", "is_ascii": True, "size": 9}
+            | {"columns": ["sku"], "rows": [["name"], ["zero digits"]]},
+            "1": {"kind": "missing", "ending": ".XML", "is_ascii": False},
+            "2": {"kind": "folder", "is_empty": True},
+            "3": {"kind": "Anna"},
+            "4": "Anna",
+            "9": {"kind": "folder"},
+        }
+        arguments = ["/a/b.csv", "--feed=/c/d.xml", "/e", "Anna", "7"]
+        command = {"name": "load", "arguments": arguments, "paths": paths}
+        texts = self.texts_of(
+            method="",
+            route="command load",
+            mechanism="command",
+            request={},
+            context={"command": command},
+        )
+        for text in texts:
+            assert 'path = make_file("example.csv", b"field_1\\n0\\n")' in text
+            assert 'path_2 = missing_file("Beispiel-ä.xml")' in text
+            assert "path_3 = make_folder()" in text
+            call = (
+                'call_command("load", path, f"--feed={path_2}", path_3, "example", "1")'
+            )
+            assert call in text
+            compile(text, "text", "exec")
+
+    def test_request_is_below_as_many_names_as_the_recorded_one(self, db):
+        texts = self.texts_of(
+            method="GET",
+            route="/pets/",
+            url="http://testserver/anna/sku/pets/",
+            context={"setup": {"script_name": "/anna/name"}},
+        )
+        assert 'script_name="/app/name"' in texts[0]
+        assert 'SCRIPT_NAME="/app/name"' in texts[1]
+        assert '"/pets/"' in texts[0]
+        assert "anna" not in str(texts)

@@ -10,6 +10,7 @@ project's code.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any
@@ -30,6 +31,10 @@ _OF_FIELDS = frozenset(
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
         *("MinValueValidator", "MaxValueValidator"),
     }
+)
+# Most files declare none: they are not parsed.
+_MAY_DECLARE = re.compile(
+    r"\b(?:m(?:in|ax)_value|[gl][et]|limit_value)\s*=|[Mm](?:in|ax)imum\b|M(?:in|ax)ValueValidator"
 )
 _NUMBERS = frozenset(
     {
@@ -69,9 +74,10 @@ def limits_of_fields(paths: Iterable[str]) -> dict[str, Limits]:
     """Return the bounds that the source files at *paths* declare for fields, by name."""
     found: dict[str, set[Decimal]] = {}
     for path in paths:
-        if not path.endswith(".py"):
+        text = file_text(path) if path.endswith(".py") else ""
+        if _MAY_DECLARE.search(text) is None:
             continue
-        for name, declaration in _declarations(file_text(path)):
+        for name, declaration in _declarations(text):
             bounds = set(_bounds_in(declaration))
             if bounds:
                 found.setdefault(name, set()).update(bounds)
