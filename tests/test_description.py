@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
+import pytest
+from django.db import OperationalError
+
 from error_tracking.bugs import gate
 from error_tracking.events.stacktrace import exceptions_from
 from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
@@ -64,3 +69,12 @@ class TestDescription:
         assert bug.description == ""
         [record] = swallowed
         assert "could not be made: automatic_description" in record.getMessage()
+
+    def test_locked_database_is_waited_for(self, db, monkeypatch):
+        """A bug that lacks its description because of a lock would lack it for ever."""
+        group = stored_group()
+        locked = Mock(side_effect=OperationalError("database is locked"))
+        monkeypatch.setattr(gate, "automatic_description", locked)
+        with pytest.raises(OperationalError):
+            gate.open_bug(group)
+        assert not KnownBug.objects.exists()
