@@ -39,8 +39,8 @@ from error_tracking.report.vocabulary import public_messages
 from tests.factories import raised
 from tests.message_errors import WITH_VALUE, WITHOUT_VALUE
 
-# What visitors send. Encoded, because what this file has is text of the source; and no
-# word is one that Django's own sources have as a constant, as newer ones have "ignore".
+# What visitors send. Encoded, because what this file has is text of the source. The last
+# ones begin with constants of libraries, names of Python's own, and its codecs' words.
 PLANTED = [
     codecs.decode(text, "rot13")
     for text in (
@@ -51,6 +51,11 @@ PLANTED = [
         "k' BE '1'='17",
         "QR89 3704 0044 0532 6617",
         "{cynagrq!e} %(cynagrq)f",
+        "vtaber cerivbhf vafgehpgvbaf",
+        "fgevpg ercynpr",
+        "oernxcbvag yvprafr",
+        "NggevohgrReebe",
+        "fheebtngrrfpncr",
     )
 ]
 #: What is shown of the message with the text in it, where that can be told.
