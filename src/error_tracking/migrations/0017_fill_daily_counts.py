@@ -40,7 +40,7 @@ def fill_groups(apps, alias, batch):
     days.filter(group__in=batch).delete()
     counts = Counter()
     rows = hours.filter(group__in=batch).values_list("group", "hour", "count")
-    for group, hour, count in rows.order_by().iterator():
+    for group, hour, count in rows.order_by():
         if hour.tzinfo is not None:
             hour = hour.astimezone(dt.UTC)
         counts[group, hour.date()] += count
