@@ -688,7 +688,7 @@ CASES = (
         "stock/hard.py",
         "words[5] if len(words) > 5 else words[-1]",
         "words[5]",
-        'client.get("/en/label/", {"title": f"Anna {slug()} and {slug()}"})',
+        'client.get("/en/label/", {"title": f"Anna-from-the-old-mill {slug()} {slug()}"})',
     ),
     Case(
         "number_of_equal_items",

@@ -130,18 +130,22 @@ class Planter(trigger.Trigger):
         self.client.generic = self._generic(self.client.generic)
         name = self.name()
         self.session(**{name: [text, {name: text}]})
-        self.client.cookies[self.token_of_text()] = self.line()
+        self.client.cookies[self.token_of_text()] = self.header()
 
     def word(self):
         return self.text
 
     def line(self):
-        """Return the text for a header, which has one line."""
+        """Return the text in one line."""
         return _CONTROL.sub(" ", self.text)
 
     def name(self):
         """Return the text for the name of a field, as a multipart body can have it."""
         return self.line().replace('"', "'").replace("\\", "/")
+
+    def header(self):
+        """Return the text for a header, as a server decodes its bytes."""
+        return self.line().encode().decode("latin-1")
 
     def key(self):
         self._unique += 1
@@ -149,7 +153,7 @@ class Planter(trigger.Trigger):
 
     def slug(self):
         letters = re.sub(r"[^A-Za-z0-9-]+", "-", self.text).strip("-")
-        return f"{letters or 'x'}-z"
+        return letters or "x"
 
     def cell(self):
         return re.sub(r"[\s,;\"']+", " ", self.text)
@@ -173,11 +177,11 @@ class Planter(trigger.Trigger):
 
         def generic(method, path, data="", content_type="", secure=False, **extra):
             extra["headers"] = {
-                "user-agent": self.line(),
+                "user-agent": self.header(),
                 "referer": f"https://elsewhere.example/{quote(self.text)}",
-                "accept": self.line(),
-                "x-forwarded-for": self.line(),
-                self.token_of_text(): self.line(),
+                "accept": self.header(),
+                "x-forwarded-for": self.header(),
+                self.token_of_text(): self.header(),
                 **(extra.get("headers") or {}),
             }
             extra["query_params"] = {
