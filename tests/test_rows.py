@@ -230,7 +230,17 @@ class TestLinks:
         assert row["links"] == {}
 
 
-NAMES = PublicNames(KnownNames(frozenset({"pk", "name", "username", "number"})))
+# What the request sent, and the local variables.
+NAMES = PublicNames(
+    KnownNames(
+        frozenset(
+            {
+                *("pk", "name", "username", "number"),
+                *("it", "a", "b", "bug", "item", "kind", "for"),
+            }
+        )
+    )
+)
 
 
 def built(*recorded, message="", type="", **shapes):
@@ -301,6 +311,10 @@ class TestBuilder:
     def test_row_that_refers_to_itself_is_changed_later(self):
         [made] = built(row("error_tracking.KnownBug", "bug", merged_into="row 0"))
         assert made.later == (("merged_into", "bug"),)
+
+    def test_variable_with_an_unknown_name_has_that_of_its_model(self):
+        [made] = built(row("auth.Group", "anna"))
+        assert made.name == "group"
 
     def test_rows_in_a_circle_end(self):
         made = built(
