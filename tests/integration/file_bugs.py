@@ -21,6 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.integration.site_settings
 django.setup()
 
 from django.conf import settings  # noqa: E402  after setup
+from django.core.signals import setting_changed  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from error_tracking import conf  # noqa: E402
@@ -56,7 +57,10 @@ def file(seconds):
             try:
                 os.environ.update(environment)
                 settings.ERROR_TRACKING["GITHUB_REPO"] = environment["STORY_REPO"]
-                conf.get_settings.cache_clear()
+                setting_changed.send(
+                    None, setting=conf.NAME, value=settings.ERROR_TRACKING, enter=True
+                )
+                assert environment["STORY_REPO"] == conf.get_settings().GITHUB_REPO
                 file_until_nothing_waits(float(seconds))
             except BaseException:
                 traceback.print_exc()
