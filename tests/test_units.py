@@ -293,7 +293,7 @@ def test_what_a_celery_task_told_ends_with_it(outbox, is_failing):
     celery_source.connect()
     app = Celery(set_as_current=False)
 
-    @app.task(name="shop.pay")
+    @app.task(shared=False, name="shop.pay")
     def pay():
         tell("alice")
         if is_failing:
