@@ -262,7 +262,7 @@ PROJECT = """
     for label in MADE_FIRST:
         call_command("makemigrations", label, verbosity=0)
     call_command("makemigrations", check=True, dry_run=True)
-    call_command("migrate", verbosity=0)
+    call_command("migrate", verbosity=0, run_syncdb=True)
     call_command("makemigrations", check=True, dry_run=True)
     from error_tracking.models import KnownBug
     bug = KnownBug.objects.create(title="It broke")
@@ -303,6 +303,9 @@ PROJECTS = {
     "without translations": "values['USE_I18N'] = False",
     "a user of its own": CUSTOM_USER,
     "migrations in its own folder": OWN_FOLDER,
+    "apps of Django without migrations": """
+        values["MIGRATION_MODULES"] = {"auth": None, "contenttypes": None}
+    """,
     "other settings of ours": """
         values["ERROR_TRACKING"] |= {"BUG_PREFIX": "SHOP", "ENVIRONMENT": "staging"}
     """,

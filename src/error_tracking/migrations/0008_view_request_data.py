@@ -1,5 +1,7 @@
 """A permission of its own for request data, given to whoever could see it until now."""
 
+from django.apps import apps as current_apps
+from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, migrations, router
 
 PERMISSION = ("view_request_data", "Can view request data, local variables and people")
@@ -15,8 +17,14 @@ def grant(apps, schema_editor):
     try:
         permission_model = apps.get_model("auth", "Permission")
         type_model = apps.get_model("contenttypes", "ContentType")
+        permission_model._meta.get_field("content_type")
     except LookupError:
         return
+    except FieldDoesNotExist:
+        # Apps without migrations (MIGRATION_MODULES) have no relations in *apps*, and
+        # their tables are always those of the current models.
+        permission_model = current_apps.get_model("auth", "Permission")
+        type_model = current_apps.get_model("contenttypes", "ContentType")
     alias = router.db_for_write(permission_model)
     tables = connections[alias].introspection.table_names()
     needed = {permission_model._meta.db_table, type_model._meta.db_table}
