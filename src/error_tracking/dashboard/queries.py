@@ -217,11 +217,8 @@ def look(
 
     Args:
         period: A key of ``PERIODS``; any other text means the default.
-
         environment: Which environment; by default this process's own.
-
         now: The end, by default the present.
-
         shows_messages: Whether the values in messages may be seen.
     """
     period = period if period in PERIODS else DEFAULT_PERIOD
@@ -229,9 +226,7 @@ def look(
     now = now or timezone.now()
     since = hour_of(now - PERIODS[period]) + dt.timedelta(hours=1)
     buckets = _buckets(environment, since, now, is_daily=period != "24h")
-    by_kind = Counter[str]()
-    for bucket in buckets:
-        by_kind.update(bucket.counts)
+    by_kind = _by_kind(buckets)
     bugs = KnownBug.objects.filter(environment=environment)
     by_severity = _by_severity(bugs)
     running = _running_release()
@@ -241,11 +236,9 @@ def look(
         environment=environment,
         environments=_environments(environment),
         since=since,
-        total=by_kind.total(),
+        total=sum(bucket.total for bucket in buckets),
         previous_total=previous_total,
-        by_kind={
-            kind: by_kind[kind] for kind in ErrorLog.ErrorType.values if by_kind[kind]
-        },
+        by_kind=by_kind,
         buckets=buckets,
         open_bugs=sum(by_severity.values()),
         by_severity=by_severity,
@@ -275,6 +268,14 @@ def look(
         and not any(by_severity.values())
         and not ErrorGroup.objects.filter(environment=environment).exists(),
     )
+
+
+def _by_kind(buckets: Sequence[Bucket]) -> dict[str, int]:
+    """Return how often each kind of error was seen, in the order of the kinds."""
+    counts = Counter[str]()
+    for bucket in buckets:
+        counts.update(bucket.counts)
+    return {kind: counts[kind] for kind in ErrorLog.ErrorType.values if counts[kind]}
 
 
 def error_stats(environment: str = "") -> dict[str, Any]:
