@@ -30,6 +30,10 @@ def share_of(name: str) -> str:
     return os.environ.get("TEST_SHARE") or str(SHARES[name])
 
 
+#: Runs the tests named after it, in the order of their names.
+AGAIN = ["-m", "pytest", "-q", "-p", "no:randomly"]
+
+
 def suites_of_other_pythons(pytest: list[str], skipped: list[str]) -> list[Step]:
     """Return a suite for each newer Python here; what is missing is added to *skipped*."""
     suites = []
@@ -45,7 +49,8 @@ def suites_of_other_pythons(pytest: list[str], skipped: list[str]) -> list[Step]
             groups=[environment.django_group(django), "test"],
         )
         extra = {"TEST_SHARE": share_of(version)}
-        suites.append(Step(f"suite, {title}", [str(python), *pytest], extra))
+        command, again = [str(python), *pytest], [str(python), *AGAIN]
+        suites.append(Step(f"suite, {title}", command, extra, again))
     return suites
 
 
@@ -65,17 +70,18 @@ def main() -> int:
         Step("docs", [python, "scripts/build_docs.py"]),
         Step("the built wheel", [python, "scripts/check_wheel.py"]),
     ]
+    again = [python, *AGAIN]
     # The stories wait for servers most of their time, so a suite beside them costs little.
     at_once = [
-        Step("stories", [python, *pytest, "-m", "integration"]),
-        Step("suite, SQLite", [python, *measured]),
+        Step("stories", [python, *pytest, "-m", "integration"], again=again),
+        Step("suite, SQLite", [python, *measured], again=again),
         *suites_of_other_pythons(without_stories, skipped),
     ]
     for database, name in DATABASES.items():
         if name not in missing:
             extra = {"TEST_DATABASE": database, "TEST_SHARE": share_of(database)}
             command = [python, *without_stories]
-            at_once.append(Step(f"suite, {name}", command, extra))
+            at_once.append(Step(f"suite, {name}", command, extra, again))
     coverage = Step("coverage", [python, "-m", "coverage", "report"])
     times = ROOT / ".venv" / "test-times.json"
     failed = run_all(steps, at_once, [coverage], times=times)

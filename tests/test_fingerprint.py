@@ -215,8 +215,8 @@ def test_normalising_never_fails(text):
 )
 def test_long_hostile_text_is_quick(evil):
     """FAULTS B03."""
-    start = time.perf_counter()
+    start = time.process_time()
     normalize_message(evil)
     normalize_path(evil)
     normalize_route(evil)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

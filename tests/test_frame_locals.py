@@ -185,9 +185,9 @@ def greedy():
 
 def test_large_and_cyclic_values_are_bounded(outbox):
     error = raised(greedy)
-    start = time.perf_counter()
+    start = time.process_time()
     error_tracking.capture_exception(error)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     found = [frame.vars for frame in outbox[0].exceptions[0].frames if frame.vars][-1]
     assert len(found["text"]) <= 200
     assert len(str(found)) < 20_000

@@ -647,7 +647,7 @@ class TestFailures:
         began = time.monotonic()
         with pytest.raises(TrackerError, match="in 1 seconds") as caught:
             tracker.find(REPORT)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
         assert not caught.value.is_permanent
 
     @pytest.mark.parametrize("after", [False, True])
@@ -1003,11 +1003,11 @@ class TestGh:
         self.assert_gone(int((tmp_path / "pid").read_text()))
 
     def test_grandchild_that_keeps_the_pipe_does_not_hold_us(self, fake, tmp_path):
-        tracker = fake("/usr/bin/setsid /bin/sleep 4 &\nexec /bin/sleep 60")
+        tracker = fake("/usr/bin/setsid /bin/sleep 20 &\nexec /bin/sleep 60")
         began = time.monotonic()
         with pytest.raises(TrackerError, match="in 1 seconds"):
             tracker.file(REPORT)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
 
     @pytest.mark.parametrize(
         ("script", "words", "wait"),

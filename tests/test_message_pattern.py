@@ -198,6 +198,6 @@ def test_pattern_of_a_pattern_is_itself(message):
 def test_hostile_text_is_quick(evil):
     text = evil * (10_000 // len(evil))
     for end in ("", "\n", "'x", "!"):
-        start = time.perf_counter()
+        start = time.process_time()
         message_pattern(text + end)
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2

@@ -326,9 +326,9 @@ class TestMessages:
         sentences = [("a", "a", "b"), ("", "a ", "a ", "a ", " has no owner")]
         vocabulary = Vocabulary(knows=bool, sentences=sentences)
         for piece in ("a", "a ", "'", "', '", "[", "{'a': ", "\n", "a, "):
-            began = time.perf_counter()
+            began = time.process_time()
             public_message("ValueError", piece * 100_000, vocabulary)
-            assert time.perf_counter() - began < 2
+            assert time.process_time() - began < 2
 
 
 class TestGaps:

@@ -132,6 +132,37 @@ class TestProgress:
         assert lines[-1].startswith("[2/7] suite: ok in ")
         assert lines[-1].endswith("5 passed")
 
+    def run_failing_step(self, steps, folder, passes):
+        """Run a step that names one failed test, which *passes* the second time or not."""
+        code = "print('FAILED tests/test_a.py::test_b - no'); raise SystemExit(1)"
+        again = f"import sys; print(sys.argv[1:]); sys.exit({0 if passes else 1})"
+        step = steps.Step(
+            "suite",
+            [sys.executable, "-uc", code],
+            again=[sys.executable, "-uc", again],
+            number=2,
+        )
+        return step, step.run(7, folder)
+
+    def test_a_test_that_passes_the_second_time_is_named(self, steps, tmp_path, capsys):
+        step, is_ok = self.run_failing_step(steps, tmp_path, passes=True)
+        assert is_ok is True
+        assert step.unsteady == ["tests/test_a.py::test_b"]
+        assert "ok the second time" in capsys.readouterr().out
+        assert "['tests/test_a.py::test_b']" in (tmp_path / "02.again.log").read_text()
+
+    def test_a_test_that_fails_twice_fails_the_step(self, steps, tmp_path, capsys):
+        step, is_ok = self.run_failing_step(steps, tmp_path, passes=False)
+        assert is_ok is False
+        assert step.unsteady == []
+        assert "FAILED again" in capsys.readouterr().out
+
+    def test_many_failures_are_not_run_again(self, steps, tmp_path):
+        names = [f"tests/test_a.py::test_{n}" for n in range(4)]
+        code = f"[print('FAILED', name) for name in {names}]; raise SystemExit(1)"
+        step = steps.Step("suite", [sys.executable, "-uc", code], again=["nothing"])
+        assert step.run(7, tmp_path) is False
+
     def test_a_failed_step_shows_its_end_and_names_its_log(
         self, steps, tmp_path, capsys
     ):

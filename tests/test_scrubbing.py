@@ -441,9 +441,9 @@ def test_query_is_filtered_by_name_and_value():
 )
 def test_hostile_text_is_quick(evil):
     """FAULTS B03."""
-    start = time.perf_counter()
+    start = time.process_time()
     scrubber.text(evil, 60_000)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 import multiprocessing
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 from queue import SimpleQueue
@@ -180,12 +182,18 @@ def test_tasks_outside_a_unit_each_keep_their_own(outbox):
 
 
 def test_a_task_that_ended_leaves_nothing(outbox):
+    tasks = []
+
     async def main():
         tell("alice")
-        assert len(context._of_tasks) == 1
+        task = asyncio.current_task()
+        assert task in context._of_tasks
+        tasks.append(weakref.ref(task))
 
     asyncio.run(main())
-    assert len(context._of_tasks) == 0
+    gc.collect()
+    assert tasks[0]() is None
+    assert tasks[0] not in context._of_tasks.keyrefs()
 
 
 @error_tracking.unit_of_work()
