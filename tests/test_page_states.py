@@ -460,6 +460,11 @@ class TestLanguage:
         assert '<html lang="de">' in text
         assert "Etwas ist schiefgelaufen" in text
 
+    def test_times_are_in_the_language_of_the_words(self):
+        text = preview.page_for("in_progress", "ar")
+        sentence = re.search("working on it since ([^<]*)", text)[1]
+        assert sentence.isascii()
+
     def test_translation_of_the_project_is_used_from_right_to_left(
         self, settings, tmp_path
     ):
@@ -603,6 +608,16 @@ class TestNothingBreaksIt:
         assert preview.REFERENCE in text
         if form == rendering.JSON:
             assert json.loads(text)["reference"] == preview.REFERENCE
+
+
+@pytest.mark.parametrize("state", ["new", "open", "in_progress", "resolved"])
+def test_form_that_may_have_been_processed_is_not_simply_tried_again(state):
+    known = preview.example("open" if state == "new" else state)
+    situation = known._replace(state=state, processed="unknown")
+    text = rendering.text_for(situation, rendering.TEXT)
+    assert "check before you send it again" in text
+    assert "not processed, send it again" in text
+    assert "try again" not in text
 
 
 ACCEPTS = (HTML, "application/json", "text/plain", "*/*", "")

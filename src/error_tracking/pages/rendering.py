@@ -83,6 +83,10 @@ def _text_for(situation: Situation, form: str, nonce: str) -> str:
         is_recorded=situation.is_recorded,
         has_session=situation.has_session and situation.kind == "403",
     )
+    spoken = _words(variant).language
+    if spoken != language:
+        # A sentence in English has its time in English, too.
+        values |= _spoken_values(situation, spoken)
     if form == JSON:
         return _problem(situation, variant, values)
     if form == TEXT:
@@ -108,6 +112,12 @@ def _values(situation: Situation, language: str) -> dict[str, str]:
         values["workaround"] = bug.workaround
         values["link"] = site.safe_link(bug.link) if bug.link else ""
         values["bug_id"] = bug.bug_id if conf.get_settings().SHOW_BUG_ID else ""
+    return values | _spoken_values(situation, language)
+
+
+def _spoken_values(situation: Situation, language: str) -> dict[str, str]:
+    """Return the times and the size that sentences name, empty where there is none."""
+    values = {}
     if situation.since:
         values["since"] = times.since(situation.since, language)
     if situation.until is not None:

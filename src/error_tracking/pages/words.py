@@ -93,6 +93,10 @@ def _plain_words(
         title, happened, todo = BY_KIND[variant.kind]
     if variant.has_until and variant.kind in UNTIL_WORDS:
         todo = UNTIL_WORDS[variant.kind]
+    elif variant.processed == "unknown" and variant.kind in {"500", "503"}:
+        # "Try again" alone would make two orders of one.
+        is_reported = variant.state != NEW
+        todo = SEND_AGAIN_REPORTED if is_reported else SEND_AGAIN
     return title, happened, todo
 
 
@@ -220,6 +224,13 @@ BY_KIND = {
         ),
     ),
 }
+
+#: What to do after a form that may have been processed or not.
+SEND_AGAIN = _("If it was not processed, send it again in a few minutes.")
+SEND_AGAIN_REPORTED = _(
+    "You do not need to report it. If what you sent was not processed, send it again "
+    "later."
+)
 
 #: What to do where the server has said when it will answer again.
 UNTIL_WORDS = {
