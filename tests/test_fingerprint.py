@@ -15,10 +15,10 @@ from error_tracking.events.fingerprint import (
     fingerprint_for_exception,
     fingerprint_for_message,
     fingerprint_for_response,
-    normalize_message,
     normalize_path,
     normalize_route,
 )
+from error_tracking.events.message_pattern import message_pattern
 from tests.factories import raised
 
 FRAME = Frame(
@@ -168,7 +168,7 @@ def test_route_reads_like_a_path(route, expected):
     ],
 )
 def test_message_has_its_values_named(message, expected):
-    assert normalize_message(message) == expected
+    assert message_pattern(message) == expected
 
 
 def charge(card):
@@ -196,7 +196,7 @@ def test_what_is_scrubbed_changes_no_bug(outbox, configure, change):
 
 @given(st.text(max_size=300))
 def test_normalising_never_fails(text):
-    normalize_message(text)
+    message_pattern(text)
     normalize_route(text)
     path = normalize_path(text)
     assert normalize_path(path) == path or "\n" in text
@@ -216,7 +216,7 @@ def test_normalising_never_fails(text):
 def test_long_hostile_text_is_quick(evil):
     """FAULTS B03."""
     start = time.process_time()
-    normalize_message(evil)
+    message_pattern(evil)
     normalize_path(evil)
     normalize_route(evil)
     assert time.process_time() - start < 5

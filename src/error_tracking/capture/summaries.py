@@ -26,6 +26,7 @@ from error_tracking.events.event import (
     SERVER_ERROR,
     ExceptionInfo,
 )
+from error_tracking.events.message_pattern import message_pattern
 from error_tracking.events.object_text import safe_text
 from error_tracking.events.raised import type_name
 from error_tracking.events.stacktrace import MESSAGE_CHARS
@@ -275,7 +276,7 @@ def summary_of_message(
     pattern = text
     if template:
         pattern = scrubber.text(template, MESSAGE_CHARS)
-    pattern = rules.normalize_message(pattern)
+    pattern = message_pattern(pattern)
     fingerprint = rules.fingerprint_for_message(pattern, logger_name)
     if parts:
         fingerprint = rules.fingerprint_from_parts(parts, fingerprint)

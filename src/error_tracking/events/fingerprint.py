@@ -169,15 +169,6 @@ def _name_of_group(match: re.Match[str]) -> str:
     return f"{{{name}}}"
 
 
-def normalize_message(message: str) -> str:
-    """
-    Return *message* with its values named: two users' errors read the same.
-
-    At most 300 characters.
-    """
-    return message_pattern(message)
-
-
 @functools.lru_cache(maxsize=KEPT_RESPONSES)
 def fingerprint_for_response(
     error_type: str, status_code: int, route: str, detail: str = ""
@@ -197,7 +188,7 @@ def fingerprint_for_response(
         detail: Tells apart what happens on one route: the reason of a CSRF failure, a
             class of noise.
     """
-    details = [normalize_message(detail)] if detail else []
+    details = [message_pattern(detail)] if detail else []
     return _digest("response", error_type, str(status_code), route, *details)
 
 
@@ -270,7 +261,7 @@ def _fingerprint_in_library(
         if info.subject:
             # PostgreSQL quotes the statement below, with its values.
             message = message.partition("\n")[0]
-        text = constraint_of(info.message) or normalize_message(message)
+        text = constraint_of(info.message) or message_pattern(message)
     return _digest(
         "exception",
         kind,
@@ -319,7 +310,7 @@ def constraint_of(message: str) -> str:
 
 def fingerprint_from_parts(parts: Sequence[str], default: str) -> str:
     """
-    Return the fingerprint that the host asks for.
+    Return the fingerprint that the project asks for.
 
     ``"{{ default }}"`` among *parts* stands for *default*.
     """
@@ -334,7 +325,7 @@ def fingerprint_from_parts(parts: Sequence[str], default: str) -> str:
 
 def fingerprint_for_message(message: str, logger: str) -> str:
     """Return the fingerprint of a message without an exception."""
-    return _digest("message", logger, normalize_message(message))
+    return _digest("message", logger, message_pattern(message))
 
 
 def _digest(*parts: str) -> str:

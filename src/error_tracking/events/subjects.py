@@ -20,49 +20,50 @@ _SETTING = re.compile(
     r"|LOGGING|MANAGERS|MIDDLEWARE|STORAGES|TASKS|TEMPLATES)\b"
 )
 _NAME = r"[\w.$-]{1,128}"
-#: Messages of SQLite, PostgreSQL, MySQL, MariaDB and Python that name a thing.
-_SUBJECTS = (
-    ("column", re.compile(rf"no such column: ({_NAME})")),
-    ("column", re.compile(rf"table {_NAME} has no column named ({_NAME})")),
-    (
-        "column",
-        re.compile(rf"column \"?({_NAME})\"? (?:of relation \S+ )?does not exist"),
+#: Messages of SQLite, PostgreSQL, MySQL, MariaDB, Python and Django that name a thing,
+#: by the kind of thing. The first pattern that is found decides.
+_MESSAGES = {
+    "column": (
+        rf"no such column: ({_NAME})",
+        rf"table {_NAME} has no column named ({_NAME})",
+        rf"column \"?({_NAME})\"? (?:of relation \S+ )?does not exist",
+        rf"Unknown column '({_NAME})'",
     ),
-    ("column", re.compile(rf"Unknown column '({_NAME})'")),
-    ("table", re.compile(rf"no such table: ({_NAME})")),
-    ("table", re.compile(rf"relation \"({_NAME})\" does not exist")),
-    ("table", re.compile(rf"Table '({_NAME})' doesn't exist")),
-    ("table", re.compile(rf"permission denied for (?:table|relation) \"?({_NAME})")),
-    (
-        "table",
-        re.compile(rf"command denied to user .{{1,100}} for table [`'\"]?({_NAME})"),
+    "table": (
+        rf"no such table: ({_NAME})",
+        rf"relation \"({_NAME})\" does not exist",
+        rf"Table '({_NAME})' doesn't exist",
+        rf"permission denied for (?:table|relation) \"?({_NAME})",
+        rf"command denied to user .{{1,100}} for table [`'\"]?({_NAME})",
+        rf"database table is locked: ({_NAME})",
     ),
-    ("table", re.compile(rf"database table is locked: ({_NAME})")),
-    ("host", re.compile(rf"could not translate host name \"({_NAME})\"")),
-    ("host", re.compile(rf"failed to resolve host '({_NAME})'")),
-    ("host", re.compile(rf"connection to server at \"({_NAME})\"")),
-    (
-        "host",
-        re.compile(
-            rf"(?:Can't|Could not) connect to (?:MySQL |MariaDB )?server on '({_NAME})'"
-        ),
+    "host": (
+        rf"could not translate host name \"({_NAME})\"",
+        rf"failed to resolve host '({_NAME})'",
+        rf"connection to server at \"({_NAME})\"",
+        rf"(?:Can't|Could not) connect to (?:MySQL |MariaDB )?server on '({_NAME})'",
+        rf"\bhost=['\"]?({_NAME})['\"]?,? port",
+        rf"Error \d+ connecting to ({_NAME}(?::\d+)?)",
     ),
-    ("host", re.compile(rf"\bhost=['\"]?({_NAME})['\"]?,? port")),
-    ("host", re.compile(rf"Error \d+ connecting to ({_NAME}(?::\d+)?)")),
-    ("database", re.compile(rf"database \"({_NAME})\" does not exist")),
-    ("database", re.compile(rf"Unknown database '({_NAME})'")),
-    ("module", re.compile(rf"No module named '({_NAME})'")),
-    ("name", re.compile(rf"cannot import name '({_NAME})'")),
-    (
-        "name",
-        re.compile(rf"Module \"{_NAME}\" does not define a \"({_NAME})\" attribute"),
+    "database": (
+        rf"database \"({_NAME})\" does not exist",
+        rf"Unknown database '({_NAME})'",
     ),
-    ("URL name", re.compile(r"Reverse for '([\w.:-]{1,128})'(?: not found| with )")),
-    ("namespace", re.compile(rf"'({_NAME})' is not a registered namespace")),
-    ("tag library", re.compile(rf"'({_NAME})' is not a registered tag library")),
-    ("tag", re.compile(rf"Invalid block tag on line \d+: '({_NAME})'")),
-    ("filter", re.compile(rf"Invalid filter: '({_NAME})'")),
-)
+    "module": (rf"No module named '({_NAME})'",),
+    "name": (
+        rf"cannot import name '({_NAME})'",
+        rf"Module \"{_NAME}\" does not define a \"({_NAME})\" attribute",
+    ),
+    "URL name": (r"Reverse for '([\w.:-]{1,128})'(?: not found| with )",),
+    "namespace": (rf"'({_NAME})' is not a registered namespace",),
+    "tag library": (rf"'({_NAME})' is not a registered tag library",),
+    "tag": (rf"Invalid block tag on line \d+: '({_NAME})'",),
+    "filter": (rf"Invalid filter: '({_NAME})'",),
+}
+_PATTERNS = {
+    kind: [re.compile(message) for message in messages]
+    for kind, messages in _MESSAGES.items()
+}
 
 #: Classes whose messages are worth reading for a title, by name: each database library
 #: has its own.
@@ -103,10 +104,11 @@ def subject_of(type_name: str, message: str) -> str:
     if type_name in {"TemplateDoesNotExist", "TemplateNotFound"}:
         name = message.strip().removesuffix(" not found").strip("'")
         return f"template {name}" if _PATH.fullmatch(name) else ""
-    for kind, pattern in _SUBJECTS:
-        found = pattern.search(message)
-        if found:
-            return f"{kind} {found[1]}"
+    for kind, patterns in _PATTERNS.items():
+        for pattern in patterns:
+            found = pattern.search(message)
+            if found:
+                return f"{kind} {found[1]}"
     if type_name == "ImproperlyConfigured":
         found = _SETTING.search(message)
         return f"setting {found[0]}" if found else ""
