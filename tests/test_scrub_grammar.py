@@ -20,9 +20,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from error_tracking.scrubbing.account_numbers import is_card
 from error_tracking.scrubbing.keys import AS_KEY, BY_VALUE, level_of
 from error_tracking.scrubbing.scrubber import FILTERED, Scrubber
-from error_tracking.scrubbing.values import is_card
 
 scrubber = Scrubber()
 

@@ -1,7 +1,7 @@
 """
-Finds the secrets of command lines.
+Finds the secrets of command lines: ``--password x``, and short options.
 
-``--password x``, and the short options of known commands.
+A short option is secret only for the command that it belongs to: ``mysql -px``.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ def short_option_value(command: str, word: str) -> str:
     """
     Return *word*, an option of *command*, without its password.
 
-    ``NEXT_WORD`` if the password follows, ``""`` if there is none.
+    Returns:
+        ``NEXT_WORD`` if the password follows, ``""`` if there is none.
     """
     if not _COMMAND.match(f"{command} ") or command.startswith("psql"):
         return ""

@@ -34,7 +34,7 @@ _INSERT = re.compile(
     r"\b(?:INSERT|REPLACE)\s[^()]{1,200}\(([^()]{1,4000})\)\s*VALUES\s*", re.IGNORECASE
 )
 
-_ROW_OF_VALUES = re.compile(r"\s*,?\s*(?=(\())(\()")
+_ROW_OF_VALUES = re.compile(r"\s*,?\s*(\()")
 
 _PARAMETERS = re.compile(
     r"(?:parameters|params|args)\W{1,4}(?=[\[({])|',\s(?=\()|\bwith\s(?=[\[(])"

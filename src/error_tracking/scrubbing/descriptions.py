@@ -1,7 +1,5 @@
 """
-Describes what a value is, without running code of the project's.
-
-Its class, or a model by its key.
+Describes a value by its class, or a model by its key, without running its code.
 
 ``isinstance()`` and ``getattr()`` are not used on values: both may run code of theirs.
 """

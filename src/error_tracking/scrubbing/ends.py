@@ -1,7 +1,5 @@
 """
-Where a value begins and ends.
-
-In quotes, in brackets, in a block, URL-encoded, or in none of them.
+Reads where a value ends: in quotes, in brackets, in a block, URL-encoded, or in none.
 
 Knows no name. Every function takes time linear in what it reads, and what it has
 read is skipped by its callers.
@@ -195,44 +193,57 @@ BLOCK = re.compile(r"(?:![\w-]{1,20} )?[|>][+-]?\d?[+-]?[ \t]*(?=\n)")
 
 def read_block(text: str, position: int, start: int) -> tuple[int, int] | None:
     """
-    Return the lines behind a name that are indented deeper, as in YAML.
+    Return where the lines behind a name begin and end that are indented deeper.
 
-    Else the one word on the next line.
+    So YAML writes a long value. Where there are none, the next line counts if it is one
+    word that looks like a secret.
+
+    Args:
+        text: The whole text.
+        position: Behind the separator.
+        start: Where the name begins.
     """
-    line = text.rfind("\n", max(0, start - INDENT_CHARS), start) + 1
-    indent = len(text[line:start]) - len(text[line:start].lstrip(" \t"))
-    is_block = text[position] != "\n"
     begin = text.find("\n", position)
     if begin < 0:
         return None
-    end = begin
-    while end < len(text):
-        following = text.find("\n", end + 1)
-        following = len(text) if following < 0 else following
-        row = text[end + 1 : following]
-        stripped = row.lstrip(" \t")
-        if stripped and len(row) - len(stripped) <= indent:
-            break
-        end = following
-        if (
-            not is_block
-            and stripped
-            and not stripped.startswith(("-", '"', "'", "&", "!"))
-        ):
-            # One scalar; more lines of the same depth that are pairs are a mapping, all
-            # of it secret.
-            continue
-    if end > begin and text[begin:end].strip():
+    end = _end_of_deeper_lines(text, begin, _indent_of_line(text, start))
+    if text[begin:end].strip():
         first = begin + 1
         while text[first] in " \t\n":
             first += 1
         return first, end
-    following = text.find("\n", begin + 1)
-    row = text[begin + 1 : len(text) if following < 0 else following].strip()
+    row = text[begin + 1 : _line_break(text, begin + 1)].strip()
     if row and " " not in row and ":" not in row and is_mixed(row):
         at = text.index(row, begin)
         return at, at + len(row)
     return None
+
+
+def _indent_of_line(text: str, start: int) -> int:
+    """Return how many blanks begin the line that *start* is in."""
+    line = text.rfind("\n", max(0, start - INDENT_CHARS), start) + 1
+    before = text[line:start]
+    return len(before) - len(before.lstrip(" \t"))
+
+
+def _end_of_deeper_lines(text: str, begin: int, indent: int) -> int:
+    """Return the end of the lines from *begin* on that have more than *indent* blanks."""
+    end = begin
+    while end < len(text):
+        following = _line_break(text, end + 1)
+        row = text[end + 1 : following]
+        content = row.lstrip(" \t")
+        if content and len(row) - len(content) <= indent:
+            break
+        end = following
+    return end
+
+
+def _line_break(text: str, position: int) -> int:
+    found = text.find("\n", position)
+    if found < 0:
+        return len(text)
+    return found
 
 
 _ENCODED_OPENS = [

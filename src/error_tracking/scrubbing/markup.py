@@ -1,8 +1,4 @@
-"""
-Finds secrets in XML and HTML.
-
-In an element of that name, in an attribute, in the cell beside.
-"""
+"""Finds secrets in XML and HTML: in elements, attributes and cells beside a name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-Finds secrets that have no name, but a place.
+Finds secrets by their place: in a URL before its host, in a call, in a protocol's line.
 
-In a URL before its host, in a call, in a line of a protocol.
+They have no name.
 """
 
 from __future__ import annotations
@@ -116,11 +116,7 @@ _URL_END = re.compile(r"[\"'](?=[,)\]}])|\",|',")
 
 
 def _at_sign(text: str, start: int, end: int) -> int:
-    """
-    Return where the "@" before the host is.
-
-    The last one, but one before a query if there is any.
-    """
+    """Return where the "@" before the host is: the last one, if any before a query."""
     closing = _URL_END.search(text, start, end)
     if closing:
         end = closing.start()

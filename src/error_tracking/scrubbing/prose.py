@@ -254,38 +254,41 @@ def is_code(value: str, name: str, names: Names) -> bool:
     path = found[0].rstrip(".")
     rest = value[found.end() :].rstrip(",;:")
     root = path.partition(".")[0]
-    last = path.rpartition(".")[2]
     if not rest:
-        return path == name or (
-            "." in path
-            and (root in _CODE_OWNERS or names.level(last) >= AS_KEY)
-            and not any(map(str.isdigit, path))
-        )
-    if rest[0] not in "([" or not path.replace(".", "").replace("_", "").isalnum():
+        return path == name or _leads_to_secret(path, names)
+    is_subscript_or_call = rest[0] in "(["
+    is_plain_path = path.replace(".", "").replace("_", "").isalnum()
+    if not is_subscript_or_call or not is_plain_path:
         return False
-    texts = [a or b for a, b in QUOTED.findall(rest)]
+    texts = [double or single for double, single in QUOTED.findall(rest)]
     if texts:
-        return all(is_field_name(each, names) for each in texts) and root in {
-            *_CODE_OWNERS,
-            "request",
-            "getenv",
-        }
-    return (
-        not any(map(str.isdigit, rest))
-        and ("." in path or "=" not in rest)
-        and rest[-1] in ")]"
-        and _IDENTIFIERS.fullmatch(rest[1:-1]) is not None
-    )
+        # os.environ["SECRET"], request.POST.get("password")
+        has_source = root in _CODE_OWNERS or root == "getenv"
+        return has_source and all(is_field_name(each, names) for each in texts)
+    if any(map(str.isdigit, rest)) or rest[-1] not in ")]":
+        return False
+    has_keyword_only = "=" in rest and "." not in path
+    return not has_keyword_only and _IDENTIFIERS.fullmatch(rest[1:-1]) is not None
+
+
+def _leads_to_secret(path: str, names: Names) -> bool:
+    """Return whether *path* is an attribute that has a secret: ``self.password``."""
+    if "." not in path or any(map(str.isdigit, path)):
+        return False
+    root = path.partition(".")[0]
+    last = path.rpartition(".")[2]
+    return root in _CODE_OWNERS or names.level(last) >= AS_KEY
 
 
 def is_field_name(text: str, names: Names) -> bool:
     """
-    Return whether *text* is itself a secret's name.
+    Return whether *text* is itself a secret's name, and no value.
 
-    As of a form's field or of an environment variable.
+    Such as that of a form's field or of an environment variable.
     """
-    return (
-        text.replace("_", "").replace("-", "").isalpha()
-        and names.level(text) > NO
-        and text.lower() not in {"secret", "pass"}
-    ) or (text.isidentifier() and text.isupper() and "_" in text)
+    has_only_letters = text.replace("_", "").replace("-", "").isalpha()
+    # People use these two as passwords.
+    is_itself_a_value = text.lower() in {"secret", "pass"}
+    if has_only_letters and not is_itself_a_value and names.level(text) > NO:
+        return True
+    return text.isidentifier() and text.isupper() and "_" in text

@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from error_tracking.utils import PLAIN, clean_line, clean_text
 
+from .account_numbers import card_spans, iban_spans, is_card
+from .addresses import address_spans, email_spans
 from .commands import NEXT_WORD, short_option_value
-from .descriptions import described
+from .descriptions import KEY_CHARS, MAX_INT_BITS, described
 from .event_secrets import note, note_all
 from .formats import without_secrets
+from .issued import issued_spans, key_block_spans
 from .keys import AS_KEY, BY_VALUE, NO, Names, words
 from .prose import has_noun
 from .text import TextReader, is_name, is_row_name, is_row_value
@@ -31,15 +34,8 @@ from .values import FILTERED as FILTERED  # noqa: PLC0414  imported from here
 from .values import (
     TOKEN_CHARS,
     Span,
-    address_spans,
-    card_spans,
-    email_spans,
-    iban_spans,
-    is_card,
     is_mixed,
     is_token_like,
-    issued_spans,
-    key_block_spans,
     names_digest,
     token_spans,
 )
@@ -66,9 +62,6 @@ WINDOW_CHARS = 4_096
 MAX_SAFE_INT = 2**53
 #: A card number has thirteen digits or more.
 MAX_SHORT_INT = 10**12
-#: Printing an integer takes time by the square of its digits; this has 600.
-MAX_INT_BITS = 2_000
-KEY_CHARS = 200
 NAME_CHARS = 200
 HEADER_CHARS = 300
 PATH_CHARS = 2_000
@@ -216,11 +209,7 @@ class Scrubber:
         return self._node(value, MAX_DEPTH, _Walk(MAX_NODES))
 
     def variables(self, values: Mapping[str, object]) -> dict[str, Any]:
-        """
-        Return local variables as :meth:`tree` does, but flatter and shorter.
-
-        A model instance by its key.
-        """
+        """Return local variables as :meth:`tree` does, but flatter and shorter."""
         walk = _Walk(MAX_VARIABLE_NODES, string=MAX_VARIABLE_STRING)
         found: dict[str, Any] = {}
         for name, value in values.items():
@@ -364,9 +353,9 @@ class Scrubber:
 
     def _level_of_row(self, items: list[tuple[object, object]]) -> int:
         """
-        Return how secret the value of a row is.
+        Return how secret the value of a row is, by the name that the row gives it.
 
-        Of ``{"name": "password", "value": "x"}``.
+        Such as ``{"name": "password", "value": "x"}``.
         """
         level = NO
         for key, item in items:
@@ -406,11 +395,9 @@ class Scrubber:
 
     def path(self, path: str, kwargs: Mapping[str, object] | None = None) -> str:
         """
-        Return *path* without secrets.
+        Return *path* without long random segments, and without secret *kwargs*.
 
-        Long random segments and *kwargs* with a secret's name.
-
-        *kwargs* are what the matched route took out of the path.
+        These are what the matched route took out of the path, by name.
         """
         text = clean_line(path, PATH_CHARS)
         for name, value in (kwargs or {}).items():
@@ -451,11 +438,7 @@ def _without_segments(path: str, value: str) -> str:
 
 
 class _Walk:
-    """
-    One walk through a tree.
-
-    What it is inside of, and how many nodes it may still visit.
-    """
+    """One walk through a tree: the nodes it is inside of, and how many are left."""
 
     def __init__(self, left: int, *, string: int = MAX_STRING) -> None:
         self.left = left
@@ -475,7 +458,7 @@ def _may_matter(text: str) -> bool:
     """
     Return whether *text*, which has no signs, may hold a secret.
 
-    Behind a noun, or a word as long as a token.
+    It may if it has a noun that a secret follows, or a word as long as a token.
     """
     if has_noun(text.lower()):
         return True

@@ -1,20 +1,17 @@
 """
-Recognises secrets by their form.
+Tells random and mixed values, which are mostly secrets, from words and numbers.
 
-Random tokens, password hashes, card numbers; and people by e-mail or IP address.
-
-Every function takes time linear in the length of its text. None knows a name:
-what stands before a value is read in ``scrub_text``.
+``token_spans()`` finds random tokens in a text, whoever issued them. Forms that are
+known exactly have modules of their own: ``issued``, ``account_numbers`` and
+``addresses``. No function knows a name, which is read in ``text``, and each takes time
+linear in the length of its text.
 """
 
 from __future__ import annotations
 
 import functools
-import ipaddress
 import re
 from typing import TYPE_CHECKING
-
-from error_tracking.utils import masked_ip
 
 from .keys import words
 
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILTERED = "[Filtered]"
-EMAIL = "[email]"
-ADDRESS = "[ip]"
 
 Span = tuple[int, int, str]
 
@@ -161,11 +156,12 @@ def is_token_like(value: str) -> bool:
 
 
 def _is_odd(piece: str) -> bool:
-    return is_random(piece) or (
-        len(piece) > 4
-        and len(_CHUNK.findall(piece)) > 2
-        and not any(is_word(chunk) for chunk in _CHUNK.findall(piece))
-    )
+    if is_random(piece):
+        return True
+    if len(piece) <= 4:
+        return False
+    chunks = _CHUNK.findall(piece)
+    return len(chunks) > 2 and not any(map(is_word, chunks))
 
 
 # Dates, times, versions, numbers with a unit.
@@ -233,9 +229,9 @@ _SEGMENT = re.compile(r"[^/]+")
 @functools.lru_cache(maxsize=2_048)
 def _random_parts(run: str) -> tuple[tuple[int, int, bool], ...]:
     """
-    Return where the random parts of *run* begin and end.
+    Return where each random part of *run* begins and ends.
 
-    And whether each is one hexadecimal number.
+    The third value says whether it is one hexadecimal number.
     """
     uuids = [(found.start(), found.end()) for found in _UUID.finditer(run)]
     plain = run
@@ -334,349 +330,6 @@ def _long_pieces(run: str, start: int, end: int) -> Iterator[tuple[int, int, boo
         yield first, last, count == 1 and _HEX.fullmatch(run, first, last) is not None
 
 
-# What vendors put before shorter keys, and hashes of passwords in the forms that
-# libraries store: each behind a sign and the literals it begins with, without which it
-# is not tried. Most texts lack most of the signs.
-_OF_HASH = r"(?:[^\s'\",;)]|,(?=[a-z]=))"
-_ISSUED: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
-    (
-        "A",
-        ("AKIA", "ASIA", "AROA", "AIDA"),
-        re.compile(r"A(?:KI|SI|RO|ID)A[0-9A-Z]{12,}"),
-    ),
-    ("A", ("AIza",), re.compile(r"AIza[\w-]{20,}+")),
-    (
-        "_",
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
-        re.compile(r"gh[pousr]_\w{10,}+"),
-    ),
-    (
-        "_",
-        ("github_pat_", "npm_", "whsec_", "dop_v1_", "shpat_", "hf_"),
-        re.compile(r"(?:github_pat|npm|whsec|dop_v1|shpat|hf)_[\w-]{10,}+"),
-    ),
-    ("_", ("k_live_", "k_test_"), re.compile(r"[srp]k_(?:live|test)_\w{8,}+")),
-    ("-", ("glpat-", "pypi-"), re.compile(r"(?:glpat|pypi)-[\w-]{10,}+")),
-    ("-", ("xox", "xapp-"), re.compile(r"x(?:ox[a-z]|app)-[\w-]{6,}+")),
-    ("-", ("sk-", "pk-", "rk-"), re.compile(r"\b[spr]k-[\w-]{16,}+")),
-    ("q", ("sq0",), re.compile(r"sq0...[_-][\w-]{10,}+")),
-    (".", ("SG.",), re.compile(r"SG\.[\w-]{10,}\.[\w-]{10,}+")),
-    (".", ("eyJ",), re.compile(r"eyJ[\w-]{5,}+(?:\.[\w-]*+){1,4}")),
-    (".", ("ya29.",), re.compile(r"ya29\.[\w.-]{10,}+")),
-    (
-        "/",
-        ("hooks.slack.com/",),
-        re.compile(r"(?<=hooks\.slack\.com/)services/[\w/]{10,}+"),
-    ),
-    ("/", ("/webhooks/",), re.compile(r"(?<=/)webhooks/\d+/[\w-]{10,}+")),
-    (
-        "$",
-        ("$",),
-        re.compile(
-            r"\$(?:2[abxy]?|argon2\w{0,3}|[156y]|scrypt|pbkdf2[\w-]{0,20}|[PHS]|apr1"
-            r"|md5|sha1|7|bcrypt-sha256)"
-            rf"\${_OF_HASH}{{6,}}+"
-        ),
-    ),
-    (
-        "$",
-        (
-            *("pbkdf2", "argon2", "bcrypt", "scrypt", "unsalted", "crypt$"),
-            *("sha", "md5$", "SCRAM-SHA"),
-        ),
-        re.compile(
-            r"(?:pbkdf2|argon2|bcrypt|scrypt|unsalted|crypt|django_|sha(?:1|256|512)"
-            r"|md5|ssha|SCRAM-SHA-)[\w:-]{0,40}+"
-            rf"\${_OF_HASH}{{3,}}+"
-        ),
-    ),
-    (
-        "{",
-        ("{S", "{M", "{C", "{B", "{P", "{A"),
-        re.compile(
-            r"\{(?:S?SHA\d{0,3}|S?MD5|CRYPT|BCRYPT|BLF-CRYPT|PBKDF2[\w-]{0,20}"
-            r"|ARGON2\w{0,3}|SCRAM[\w-]{0,20})\}"
-            rf"{_OF_HASH}{{6,}}+"
-        ),
-    ),
-    ("*", ("*",), re.compile(r"\*[0-9A-F]{40}(?!\w)")),
-)
-# django.core.signing: a payload, its time and a signature; or a text and a signature.
-_SIGNATURE = re.compile(
-    r":(?:[0-9A-Za-z]{6}:)?[\w-]{43}(?![\w-])|:[0-9A-Za-z]{6}:[\w-]{27}(?![\w-])"
-)
-_SIGNED = re.compile(r"[\w=.-]++")
-SIGNED_CHARS = 2_000
-
-
-def issued_spans(text: str) -> Iterator[Span]:
-    """Yield keys with a known beginning, JWTs, password hashes and signed values."""
-    for sign, literals, pattern in _ISSUED:
-        if sign not in text:
-            continue
-        for literal in literals:  # a generator would cost more than the search
-            if literal in text:
-                for found in pattern.finditer(text):
-                    yield found.start(), found.end(), FILTERED
-                break
-    if ":" in text and len(text) > 27:
-        last = 0
-        for found in _SIGNATURE.finditer(text):
-            before = text[max(last, found.start() - SIGNED_CHARS) : found.start()]
-            # Read from its end: a search for where it begins would try each character.
-            signed = _SIGNED.match(before[::-1])
-            start = found.start() - (signed.end() if signed else 0)
-            last = found.end()
-            yield start, last, FILTERED
-
-
-_BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{1,60}-{4,5}")
-_END = re.compile(r"-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5}")
-
-
-def key_block_spans(text: str) -> Iterator[Span]:
-    """
-    Yield blocks between ``-----BEGIN X-----`` and its end.
-
-    Whatever stands in them, or to the end of *text*.
-    """
-    position = 0
-    while found := _BEGIN.search(text, position):
-        end = _END.search(text, found.end())
-        position = end.end() if end else len(text)
-        yield found.start(), position, FILTERED
-
-
-_LUHN = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-_DIGITS = re.compile(r"[0-9](?:[ \u00a0-]?[0-9]){12,}+")
-_GROUP = re.compile(r"[0-9]+")
-# First digits of issued cards: Visa, Mastercard, American Express, Discover, Diners,
-# JCB, UnionPay, Maestro.
-_ISSUERS = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3[0689]\d{12}"
-    r"|35\d{14}|6(?:011|5\d\d|4[4-9]\d)\d{12,15}|"
-    r"62\d{14,17}|(?:5[06-9]|6[0-9])\d{11,17}"
-)
-MOST_CARD_DIGITS = 19
-
-
-def is_card(digits: str) -> bool:
-    """
-    Return whether *digits* are a card number.
-
-    An issuer's first digits, and Luhn's sum (ISO/IEC 7812-1).
-    """
-    if not _ISSUERS.fullmatch(digits):
-        return False
-    total = 0
-    for index, char in enumerate(reversed(digits)):
-        digit = ord(char) - 48
-        total += _LUHN[digit] if index % 2 else digit
-    return total % 10 == 0
-
-
-def card_spans(text: str) -> Iterator[Span]:
-    """Yield card numbers, in one piece or in groups between spaces or dashes."""
-    for run in _DIGITS.finditer(text):
-        groups = [
-            (found.start(), found.end())
-            for found in _GROUP.finditer(text, run.start(), run.end())
-        ]
-        position = 0
-        while position < len(groups):
-            end = _card_from(text, groups, position)
-            if end:
-                yield groups[position][0], groups[end - 1][1], FILTERED
-            position = end or position + 1
-
-
-def _card_from(text: str, groups: list[tuple[int, int]], first: int) -> int:
-    """
-    Return behind which group the card number ends that begins with *first*.
-
-    0 if none begins there.
-    """
-    digits = ""
-    # A card has at most five groups, or nineteen if somebody spaced every digit.
-    for index in range(first, min(len(groups), first + MOST_CARD_DIGITS)):
-        start, end = groups[index]
-        if end - start > MOST_CARD_DIGITS:
-            return 0
-        digits += text[start:end]
-        if len(digits) > MOST_CARD_DIGITS or not digits.isascii():
-            return 0
-        if len(digits) >= 13 and is_card(digits):
-            return index + 1
-    return 0
-
-
-_IBAN = re.compile(
-    r"[A-Z][A-Z]\d\d(?<!\w....)(?: ?[A-Z0-9]{4}){2,7}+(?: ?[A-Z0-9]{1,3})?(?!\w)"
-)
-
-
-def iban_spans(text: str) -> Iterator[Span]:
-    """Yield bank account numbers whose check digits are right (ISO 13616)."""
-    for found in _IBAN.finditer(text):
-        compact = found[0].replace(" ", "")
-        moved = compact[4:] + compact[:4]
-        if int("".join(str(int(char, 36)) for char in moved)) % 97 == 1:
-            yield found.start(), found.end(), FILTERED
-
-
-_AT = r"(?:@|\uff20|%(?:25){0,2}40|&#(?:64|[xX]40);|&commat;|\\{1,4}(?:u00|x)40)"
-_AT_SIGN = re.compile(_AT)
-_LOCAL = re.compile(
-    r"(?:\"[^\"\n@]{1,64}\"|(?:[\w.+'-]|%(?:25){0,2}(?!40|25|3[dD]|26|2[fF]|20|22|27"
-    r"|3[aA])[0-9a-fA-F]{2})++)\Z"
-)
-_LAST_OF_LOCAL = re.compile(r"[\w.+'\"-]")
-# Also URL-encoded: letters outside ASCII, and the dot.
-_LABEL = r"(?:[\w-]|%(?:25){0,2}[89a-fA-F][0-9a-fA-F])++"
-_DOMAIN = re.compile(
-    rf"{_LABEL}(?:(?:\.|%(?:25){{0,2}}2[eE]){_LABEL})++|\[(?:IPv6:)?[0-9a-fA-F:.]++\]"
-)
-_LAST_LABEL = re.compile(r"(?:\.|2[eE])[^\W\d_][\w%-]*\Z|\]\Z")
-# A forwarded address has another one in it: "ann=example.org@lists.example" (VERP).
-_FORWARDED = re.compile(r"[\w.+-]++=\Z")
-# "git@github.com:shop/web.git" is a repository.
-_NOBODY = frozenset({"git", "hg", "svn"})
-LOCAL_CHARS = 100
-
-
-def email_spans(text: str) -> Iterator[Span]:
-    """Yield e-mail addresses, also URL-encoded and with letters outside ASCII."""
-    has_sign = "@" in text or "40" in text or "\uff20" in text
-    if not (has_sign or "&#64;" in text or "&commat;" in text):
-        return
-    last = 0
-    for sign in _AT_SIGN.finditer(text):
-        # Most signs in a text that is full of them have nothing in front: the search
-        # below would look for it a hundred times.
-        if not _LAST_OF_LOCAL.match(text, max(last, sign.start() - 1), sign.start()):
-            continue
-        domain = _DOMAIN.match(text, sign.end())
-        if domain is None or not _LAST_LABEL.search(domain[0]):
-            continue
-        local = _LOCAL.search(text, max(last, sign.start() - LOCAL_CHARS), sign.start())
-        if local is None:
-            continue
-        if local[0] in _NOBODY and text[domain.end() : domain.end() + 1] in {":", "/"}:
-            continue
-        start = local.start()
-        if text[start - 1 : start] == "%":  # the rest of another escape: "%3Dann@…"
-            start += 2
-        if text[start - 1 : start] == "=" and _LAST_LABEL.search(local[0]):
-            forwarded = _FORWARDED.search(text, max(last, start - LOCAL_CHARS), start)
-            if forwarded:
-                start = forwarded.start()
-        last = domain.end()
-        yield start, last, EMAIL
-
-
-_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z]|\.[0-9])")
-#: Names of hosts that are made of an address: ``ip-192-0-2-7``,
-#: ``192-0-2-7.dsl.example``; and addresses in reverse.
-_IPV4_DASHED = re.compile(r"[0-9]{1,3}(?:-[0-9]{1,3}){3}(?![0-9]|-[0-9])")
-_REST_OF_HOST = re.compile(r"\.[A-Za-z][\w-]{0,60}\.[A-Za-z]")
-_REVERSE = re.compile(
-    r"(?:[0-9]{1,3}\.){4}(?=in-addr\.arpa)|(?:[0-9a-fA-F]\.){8,32}(?=ip6\.arpa)",
-    re.IGNORECASE,
-)
-_IPV6 = re.compile(
-    r":(?:[0-9a-fA-F]{0,4}+:){1,8}+(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
-    r"|[0-9a-fA-F]{0,4}+)(?![0-9A-Za-z:]|\.[0-9])"
-)
-_IPV6_ENCODED = re.compile(
-    r"(?:(?<![0-9A-Za-z%])|(?<=%5B)|(?<=%5b))(?:[0-9a-fA-F]{1,4}"
-    r"|%(?:25){0,2}3[aA]){4,50}+(?![0-9A-Za-z])"
-)
-_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
-_FIRST_GROUP = re.compile(r"[0-9a-fA-F]{1,4}\Z")
-_LONG_GROUP = re.compile(r"(?:^|:)[0-9a-fA-F]{3,4}::")
-# Each costs some microseconds to read: what comes after so many in one text is masked
-# unread.
-MOST_ADDRESSES = 40
-
-
-def address_spans(text: str, mode: str) -> Iterator[Span]:
-    """Yield IP addresses with what stays of them in *mode*, as in ``masked_ip()``."""
-    if ".arpa" in text:
-        for found in _REVERSE.finditer(text):
-            yield found.start(), found.end() - 1, ADDRESS
-    left = MOST_ADDRESSES
-    for start, end in _addresses(text):
-        left -= 1
-        kept = _masked(text[start:end], mode) if left > 0 else ADDRESS
-        if kept is not None:
-            yield start, end, kept
-    if text.count("-") > 2:
-        for found in _IPV4_DASHED.finditer(text):
-            start, end = found.span()
-            before = text[max(0, start - 3) : start]
-            is_host = before == "ip-" or (
-                not before[-1:].isalnum()
-                and before[-1:] != "-"
-                and _REST_OF_HOST.match(text, end)
-            )
-            if is_host:
-                yield start, end, "x-x-x-x"
-
-
-def _addresses(text: str) -> Iterator[tuple[int, int]]:
-    """Yield start and end of what may be an address."""
-    if text.count(":") > 1:
-        for found in _IPV6.finditer(text):
-            start = found.start()
-            if text[max(0, start - 4) : start].lower() == "ipv6":
-                start += 1
-            else:
-                group = _FIRST_GROUP.search(text, max(0, start - 4), start)
-                if group:
-                    start = group.start()
-                before = text[start - 1 : start]
-                if before.isalnum() or before in {":", "."}:
-                    continue
-            address = text[start : found.end()]
-            # Not "10:30:45" or "items[1::2]".
-            if address.count(":") > 2 or _LONG_GROUP.search(address):
-                yield start, found.end()
-    if "%" in text and ("3A" in text or "3a" in text):
-        for found in _IPV6_ENCODED.finditer(text):
-            if found[0].lower().count("3a") > 1 and "%" in found[0]:
-                yield found.start(), found.end()
-    if text.count(".") > 2:
-        for found in _IPV4.finditer(text):
-            before = text[max(0, found.start() - 3) : found.start()]
-            is_inside = before[-1:].isalnum() or before[-1:] == "."
-            is_named = before[-2:].lower() == "ip"
-            if not is_inside or is_named or _ESCAPE.fullmatch(before):
-                yield found.start(), found.end()
-
-
-_ENCODED_COLON = re.compile(r"%(?:25){0,2}3a", re.IGNORECASE)
-_ZEROS = re.compile(r"(?<![0-9])0{1,2}(?=[0-9])")
-
-
-@functools.lru_cache(maxsize=1_024)
-def _masked(text: str, mode: str) -> str | None:
-    """
-    Return what stays of the address *text*, None for all.
-
-    It is no address, or every machine's own.
-    """
-    plain = _ENCODED_COLON.sub(":", text)
-    if ":" not in plain:
-        plain = _ZEROS.sub("", plain)
-    try:
-        address = ipaddress.ip_address(plain)
-    except ValueError:
-        return None
-    if address.is_loopback or address.is_unspecified:
-        return None
-    return masked_ip(plain, mode=mode) or ADDRESS
-
-
 _DIGEST_NAME = re.compile(
     r"commit|sha\d*|rev|revision|release|digest|checksum|md5|etag|version|trace_?id"
     r"|span_?id|request_?id|head",
@@ -687,9 +340,9 @@ _DIGEST = re.compile(r"[0-9a-f]{7,128}")
 
 def names_digest(name: str, value: str) -> bool:
     """
-    Return whether *value* is the hexadecimal number that *name* says.
+    Return whether *value* is the hexadecimal number that its *name* says.
 
-    Of a commit, a digest, a trace.
+    It is then that of a commit, a digest or a trace, and no secret.
     """
     return (
         _DIGEST.fullmatch(value) is not None and _DIGEST_NAME.search(name) is not None
