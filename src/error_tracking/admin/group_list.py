@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
@@ -11,12 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from error_tracking import conf
-from error_tracking.dashboard import queries
 from error_tracking.models import ErrorGroup, ErrorLog
 
 from .bug_page import why_no_bug
-from .keyset import AFTER, BEFORE, KeysetChangeList, hidden_fields
+from .keyset import AFTER, BEFORE, KeysetChangeList
 from .list_parts import (
     DAYS_SHOWN,
     Bar,
@@ -25,11 +22,13 @@ from .list_parts import (
     View,
     bars_of,
     chart_label,
+    choices_counted,
     counted,
     counts_by,
     limits_of,
     message_of_group,
     people_by,
+    selects_of,
 )
 from .relative_time import age_text
 from .search_terms import parse
@@ -171,22 +170,12 @@ def _url(page: str, pk: int, site: str) -> str:
 
 def selects_for(cl: GroupChangeList) -> list[Select]:
     """Return the filters above the list; what they offer was counted."""
-    period = dt.timedelta(days=conf.get_settings().RETENTION_DAYS)
-    anything = ("", _("any"))
-    statuses = queries.values_of_late("status_code", period)
-    found_environments = queries.values_of_late("environment", period)
-    choices = {
-        "error_type": (_("Kind"), ErrorLog.ErrorType.choices),
-        "status_code": (_("Status"), [(code, code) for code in statuses if code]),
-        "environment": (
-            _("Environment"),
-            [(name, name) for name in found_environments],
-        ),
-    }
-    return [
-        Select.of(name, label, (anything, *values), cl.params.get(name, ""))
-        for name, (label, values) in choices.items()
-    ]
+    fields = (
+        ("error_type", _("Kind"), ErrorLog.ErrorType.choices),
+        ("status_code", _("Status"), choices_counted("status_code")),
+        ("environment", _("Environment"), choices_counted("environment")),
+    )
+    return selects_of(cl, fields)
 
 
 def limits_for(cl: GroupChangeList) -> list[Limit]:
@@ -198,9 +187,3 @@ def limits_for(cl: GroupChangeList) -> list[Limit]:
             "verdict_reason__exact": _("why no bug: %s"),
         },
     )
-
-
-def kept_params(cl: GroupChangeList) -> list[tuple[str, str]]:
-    """Return what the form of the filters has to send along."""
-    own = ("error_type", "status_code", "environment")
-    return hidden_fields(cl.filter_params, but=own)

@@ -11,10 +11,12 @@ from django.db.models import Count, Q, Sum
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
+from error_tracking import conf
+from error_tracking.dashboard import queries
 from error_tracking.dashboard.spans import last_days, span_of
 from error_tracking.models import ErrorGroup, GroupClient, HourlyCount
 
-from .keyset import AFTER, BEFORE
+from .keyset import AFTER, BEFORE, hidden_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +67,43 @@ class Select:
         for value, text in choices:
             options.append((str(value), str(text), str(value) == chosen))
         return cls(name, str(label), tuple(options))
+
+
+def selects_of(
+    cl: KeysetChangeList, fields: Iterable[tuple[str, str, Iterable[tuple[Any, Any]]]]
+) -> list[Select]:
+    """
+    Return the filters above a list, each with “any” as its first choice.
+
+    Args:
+        cl: The list, whose address says what is chosen.
+        fields: Parameter, label and choices of each filter.
+
+    """
+    anything = ("", _("any"))
+    return [
+        Select.of(name, label, (anything, *choices), cl.params.get(name, ""))
+        for name, label, choices in fields
+    ]
+
+
+def choices_counted(column: str) -> list[tuple[Any, Any]]:
+    """
+    Return the values of *column* to choose from, as long as error logs are kept.
+
+    They are read from ``HourlyTotal``: to read the error logs themselves is slow.
+    """
+    period = dt.timedelta(days=conf.get_settings().RETENTION_DAYS)
+    values = queries.values_of_late(column, period)
+    # A failure without a response is counted with the status 0.
+    return [(value, value) for value in values if value != 0]
+
+
+def kept_params(
+    cl: KeysetChangeList, selects: Iterable[Select]
+) -> list[tuple[str, str]]:
+    """Return what the form with the filters *selects* has to send along."""
+    return hidden_fields(cl.filter_params, but=[select.name for select in selects])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

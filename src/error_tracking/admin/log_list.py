@@ -11,14 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from error_tracking import conf
-from error_tracking.dashboard import queries
 from error_tracking.events.message_pattern import message_pattern
 from error_tracking.models import ErrorLog, KnownBug
 from error_tracking.utils import clean_line
 
-from .keyset import AFTER, BEFORE, KeysetChangeList, hidden_fields
-from .list_parts import Limit, Select, limits_of
+from .keyset import AFTER, BEFORE, KeysetChangeList
+from .list_parts import Limit, Select, choices_counted, limits_of, selects_of
 from .relative_time import ago_text
 
 if TYPE_CHECKING:
@@ -124,23 +122,13 @@ def _who(log: ErrorLog) -> str:
 
 def selects_for(cl: LogChangeList) -> list[Select]:
     """Return the filters above the list; what they offer was counted."""
-    period = dt.timedelta(days=conf.get_settings().RETENTION_DAYS)
-    anything = ("", _("any"))
-    statuses = queries.values_of_late("status_code", period)
-    found_environments = queries.values_of_late("environment", period)
-    choices = {
-        "error_type__exact": (_("Kind"), ErrorLog.ErrorType.choices),
-        "status_code": (_("Status"), [(code, code) for code in statuses if code]),
-        SINCE: (_("Time"), [(name, name) for name in PERIODS]),
-        "environment": (
-            _("Environment"),
-            [(name, name) for name in found_environments],
-        ),
-    }
-    return [
-        Select.of(name, label, (anything, *values), cl.params.get(name, ""))
-        for name, (label, values) in choices.items()
-    ]
+    fields = (
+        ("error_type__exact", _("Kind"), ErrorLog.ErrorType.choices),
+        ("status_code", _("Status"), choices_counted("status_code")),
+        (SINCE, _("Time"), [(name, name) for name in PERIODS]),
+        ("environment", _("Environment"), choices_counted("environment")),
+    )
+    return selects_of(cl, fields)
 
 
 def limits_for(cl: LogChangeList) -> list[Limit]:
@@ -152,9 +140,3 @@ def limits_for(cl: LogChangeList) -> list[Limit]:
             "created__lt": _("until %s"),
         },
     )
-
-
-def kept_params(cl: LogChangeList) -> list[tuple[str, str]]:
-    """Return what the form of the filters has to send along."""
-    own = ("error_type__exact", "status_code", SINCE, "environment")
-    return hidden_fields(cl.filter_params, but=own)

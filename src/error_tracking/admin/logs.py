@@ -40,6 +40,7 @@ from .base import (
     without_nul,
 )
 from .bug_page import BugPage, group_page_for, log_page_for, why_no_bug
+from .list_parts import kept_params
 
 _TEXTS = (
     "traceback",
@@ -267,12 +268,13 @@ class ErrorLogAdmin(BugMakerAdmin):
         report = search.report_for(
             cl.query, seer, found=len(rows), site=name, in_logs=True
         )
+        selects = log_list.selects_for(cl)
         searched = f"{search.SEARCHED_LOGS:,}" if cl.query else ""
         return {
             "rows": rows,
-            "selects": log_list.selects_for(cl),
+            "selects": selects,
             "limits": log_list.limits_for(cl),
-            "kept_params": log_list.kept_params(cl),
+            "kept_params": kept_params(cl, selects),
             "search_report": report,
             "searched_latest": searched,
             "sees_bugs": seer.sees_bugs,
@@ -426,13 +428,14 @@ class ErrorGroupAdmin(BugMakerAdmin):
         )
         report = search.report_for(cl.query, seer, found=len(rows), site=name)
         view_links = cl.view_links()
+        selects = group_list.selects_for(cl)
         return {
             "rows": rows,
             "view_links": view_links,
             "has_groups": any(view.count for _address, view, _is_shown in view_links),
-            "selects": group_list.selects_for(cl),
+            "selects": selects,
             "limits": group_list.limits_for(cl),
-            "kept_params": group_list.kept_params(cl),
+            "kept_params": kept_params(cl, selects),
             "own_environment": conf.get_settings().environment,
             "search_report": report,
             "sees_bugs": seer.sees_bugs,
