@@ -15,6 +15,7 @@ from django.utils import timezone
 from error_tracking import recorder
 from error_tracking.dashboard import attention, charts, frequent
 from error_tracking.dashboard import queries as dashboard
+from error_tracking.dashboard.bug_rows import BugRow
 from error_tracking.dashboard.dead_links import dead_links
 from error_tracking.models import ErrorLog, Filing, HourlyCount, KnownBug
 from error_tracking.utils import hour_of
@@ -106,7 +107,7 @@ def test_bugs_seen_most_come_first_with_their_people(immediate):
 def test_many_people_are_shown_as_a_bound():
     values = {"bug": None, "headline": "", "route": "", "count": 1, "who": ""}
     for people, label in ((999, "999"), (1_000, "1,000+")):
-        row = dashboard.BugRow(**values, people=people, spark=())
+        row = BugRow(**values, people=people, spark=())
         assert row.people_label == label
 
 

@@ -32,6 +32,7 @@ from django.utils.translation import ngettext
 
 from error_tracking import conf
 from error_tracking.dashboard import attention
+from error_tracking.dashboard.bug_rows import names_of_users
 from error_tracking.models import (
     ErrorGroup,
     Filing,
@@ -53,7 +54,6 @@ from .list_parts import (
     counts_by,
     limits_of,
     message_of_group,
-    names_of_people,
     people_by,
 )
 from .relative_time import age_text, ago_text
@@ -305,7 +305,7 @@ def rows_for(bugs: Sequence[KnownBug], *, shows_messages: bool, site: str) -> An
     groups = _latest_groups(keys)
     counts = counts_by("group__bug", keys, now)
     people = people_by("group__bug", keys, now)
-    names = names_of_people({bug.assignee_id for bug in bugs if bug.assignee_id})
+    names = names_of_users({bug.assignee_id for bug in bugs if bug.assignee_id})
     reasons = _reasons_not_filed(keys)
     running = conf.get_settings().release
     rows = []

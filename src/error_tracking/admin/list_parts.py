@@ -6,7 +6,6 @@ import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import get_user_model
 from django.db.models import Count, Q, Sum
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
@@ -156,12 +155,6 @@ def message_of_group(group: ErrorGroup, *, shows_messages: bool) -> str:
     if shows_messages:
         return group.message or group.message_pattern
     return group.message_pattern
-
-
-def names_of_people(keys: Iterable[Any]) -> dict[Any, str]:
-    """Return the names of the users with the primary keys *keys*, who may be gone."""
-    users: Any = get_user_model()._default_manager
-    return {pk: str(user) for pk, user in users.in_bulk(list(keys)).items()}
 
 
 def counts_by(

@@ -10,10 +10,9 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
@@ -30,10 +29,9 @@ from error_tracking.models import (
 from error_tracking.models.known_bug import KnownBugQuerySet
 from error_tracking.utils import hour_of
 
-from . import attention, frequent
+from .bug_rows import BugRow, bug_lists
 from .dead_links import DeadLink, dead_links
 from .spans import HOUR, span_of
-from .trend import Trend, trend_of
 
 PERIODS: dict[str, dt.timedelta] = {
     "24h": dt.timedelta(hours=24),
@@ -43,12 +41,9 @@ PERIODS: dict[str, dt.timedelta] = {
 }
 DEFAULT_PERIOD = "24h"
 # What fits on a screen; the admin lists the rest.
-TOP_BUGS = 10
 LISTED = 10
 # A chart with more lines than that is grey.
 MOST_RELEASES = 30
-# As many as are stored per group and day.
-CLIENTS_SHOWN = 1_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,59 +61,6 @@ class Bucket:
     def as_json(self) -> dict[str, Any]:
         """Return the bar as plain data."""
         return {"start": self.start.isoformat(), "counts": self.counts}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class BugRow:
-    """
-    A bug as a row of the dashboard.
-
-    Attributes:
-        bug: The bug.
-        headline: Its message, or its title where there is none.
-        route: The route of its most frequent group.
-        count: How often it was seen in the period.
-        previous_count: How often in the period before; None if nothing was stored then.
-        people: How many people met it, in the last seven days at most.
-        who: The name of the assignee, empty without one.
-        spark: Its counts of the last 14 times 24 hours, the oldest first.
-        reasons: Why it needs somebody; empty in the other lists.
-
-    """
-
-    bug: KnownBug
-    headline: str
-    route: str
-    count: int
-    people: int
-    who: str
-    spark: Sequence[int]
-    reasons: Sequence[str] = ()
-    previous_count: int | None = None
-
-    @property
-    def trend(self) -> Trend | None:
-        """Whether it was seen more often than in the period before, where that is known."""
-        if self.previous_count is None:
-            return None
-        return trend_of(self.count, self.previous_count)
-
-    @property
-    def people_label(self) -> str:
-        """How many people met it. More than a thousand a day are not stored."""
-        if self.people >= CLIENTS_SHOWN:
-            return f"{CLIENTS_SHOWN:,}+"
-        return str(self.people)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the row as plain data."""
-        return {
-            "bug": self.bug.bug_id,
-            "title": self.bug.title,
-            "count": self.count,
-            "previous_count": self.previous_count,
-            "people": self.people,
-        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,23 +85,39 @@ class Dashboard:
     """
     All numbers of one look at one environment.
 
-    ``since`` is when the period began. ``previous_total`` is that of the period before,
-    None if that is not stored.
-    ``needs`` are the bugs that need somebody, and ``needs_count`` how many those are.
-    ``releases`` began in the period. ``unfiled`` has state, tracker, reason and number
-    of what is not filed, and ``waiting`` the bugs that are filed later because enough
-    were filed now. ``is_empty`` is true if nothing was ever seen.
+    Attributes:
+        period: A key of ``PERIODS``.
+        environment: The environment that they are of.
+        environments: Those to choose from.
+        since: When the period began.
+        previous_total: The total of the period before, None if that is not stored.
+        buckets: The bars of the chart, the oldest first.
+        by_severity: How many bugs are open or in progress.
+        needs: The most urgent bugs of those that need somebody.
+        needs_count: How many need somebody.
+        top_bugs: The bugs seen most in the period.
+        new: Bugs that were found in the period.
+        regressed: Bugs that came back in it.
+        resolved: Bugs that were resolved in it.
+        routes: Those with the most errors, and how many.
+        dead_links: Links to addresses that do not exist.
+        releases: Releases that began in the period, the oldest first.
+        running: The release of this process, None if nothing of it is stored.
+        new_in_release: How many bugs occurred first in it.
+        regressed_in_release: How many bugs came back since it runs.
+        unfiled: State, tracker, reason and number of what is not filed.
+        waiting: Bugs that are filed later, because enough were filed now.
+        suppressed: Groups that are no bugs, by reason.
+        is_empty: Whether nothing was ever seen.
+
     """
 
     period: str
     environment: str
     environments: Sequence[str]
     since: dt.datetime
-    total: int
     previous_total: int | None
-    by_kind: dict[str, int]
     buckets: Sequence[Bucket]
-    open_bugs: int
     by_severity: dict[str, int]
     needs: Sequence[BugRow]
     needs_count: int
@@ -179,8 +137,28 @@ class Dashboard:
     is_empty: bool
 
     @property
+    def total(self) -> int:
+        """How many errors were seen in the period."""
+        return sum(bucket.total for bucket in self.buckets)
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """How often each kind of error was seen, in the order of the kinds."""
+        counts = Counter[str]()
+        for bucket in self.buckets:
+            counts.update(bucket.counts)
+        return {
+            kind: counts[kind] for kind in ErrorLog.ErrorType.values if counts[kind]
+        }
+
+    @property
+    def open_bugs(self) -> int:
+        """How many bugs are open or in progress."""
+        return sum(self.by_severity.values())
+
+    @property
     def change(self) -> int | None:
-        """Return by how many per cent the total differs from the period before."""
+        """By how many per cent the total differs from the period before."""
         if not self.previous_total:
             return None
         return round((self.total - self.previous_total) * 100 / self.previous_total)
@@ -221,61 +199,52 @@ def look(
         now: The end, by default the present.
         shows_messages: Whether the values in messages may be seen.
     """
-    period = period if period in PERIODS else DEFAULT_PERIOD
+    if period not in PERIODS:
+        period = DEFAULT_PERIOD
     environment = environment or conf.get_settings().environment
     now = now or timezone.now()
-    since = hour_of(now - PERIODS[period]) + dt.timedelta(hours=1)
+    length = PERIODS[period]
+    since = hour_of(now - length) + HOUR
     buckets = _buckets(environment, since, now, is_daily=period != "24h")
-    by_kind = _by_kind(buckets)
     bugs = KnownBug.objects.filter(environment=environment)
     by_severity = _by_severity(bugs)
+    has_counts = any(bucket.counts for bucket in buckets) or any(by_severity.values())
+    previous_total = _previous_total(environment, since, length)
+    is_compared = previous_total is not None
+    lists = bug_lists(
+        environment,
+        since,
+        now,
+        length=length if is_compared else None,
+        shows_messages=shows_messages,
+    )
     running = _running_release()
-    previous_total = _previous_total(environment, since, period)
+    new_in_release, regressed_in_release = _counts_of_release(running, bugs)
     return Dashboard(
         period=period,
         environment=environment,
         environments=_environments(environment),
         since=since,
-        total=sum(bucket.total for bucket in buckets),
         previous_total=previous_total,
-        by_kind=by_kind,
         buckets=buckets,
-        open_bugs=sum(by_severity.values()),
         by_severity=by_severity,
-        **_lists_of_bugs(
-            environment,
-            since,
-            now,
-            length=None if previous_total is None else PERIODS[period],
-            shows_messages=shows_messages,
-        ),
-        new=_some(bugs.filter(created__gte=since), "-number"),
-        regressed=_some(
-            bugs.open_or_in_progress().filter(regressed_at__gte=since), "-regressed_at"
-        ),
-        resolved=_some(
-            bugs.filter(status=KnownBug.Status.RESOLVED, resolved_at__gte=since),
-            "-resolved_at",
-        ),
+        needs=lists.needs,
+        needs_count=lists.needs_count,
+        top_bugs=lists.top_bugs,
+        new=_new(bugs, since),
+        regressed=_regressed(bugs, since),
+        resolved=_resolved(bugs, since),
+        routes=lists.routes,
         dead_links=dead_links(environment, since, number=LISTED),
         releases=_releases(since),
         running=running,
-        **_in_release(running, bugs),
+        new_in_release=new_in_release,
+        regressed_in_release=regressed_in_release,
         unfiled=_unfiled(environment),
         waiting=waiting_bugs(environment),
         suppressed=_suppressed(environment, since),
-        is_empty=not by_kind
-        and not any(by_severity.values())
-        and not ErrorGroup.objects.filter(environment=environment).exists(),
+        is_empty=not has_counts and not _has_groups(environment),
     )
-
-
-def _by_kind(buckets: Sequence[Bucket]) -> dict[str, int]:
-    """Return how often each kind of error was seen, in the order of the kinds."""
-    counts = Counter[str]()
-    for bucket in buckets:
-        counts.update(bucket.counts)
-    return {kind: counts[kind] for kind in ErrorLog.ErrorType.values if counts[kind]}
 
 
 def error_stats(environment: str = "") -> dict[str, Any]:
@@ -335,10 +304,12 @@ def _start_of(moment: dt.datetime, *, is_daily: bool) -> dt.datetime:
     return hour
 
 
-def _previous_total(environment: str, since: dt.datetime, period: str) -> int | None:
-    """Return the total of the period before; None if nothing was stored then."""
+def _previous_total(
+    environment: str, since: dt.datetime, length: dt.timedelta
+) -> int | None:
+    """Return the total of the *length* of time before; None if nothing was stored then."""
     before = HourlyTotal.objects.filter(
-        hour__gte=since - PERIODS[period], hour__lt=since, environment=environment
+        hour__gte=since - length, hour__lt=since, environment=environment
     )
     total: int | None = before.aggregate(seen=Sum("count"))["seen"]
     return total
@@ -354,144 +325,54 @@ def _by_severity(bugs: KnownBugQuerySet) -> dict[str, int]:
     return {name: found.get(name, 0) for name in KnownBug.Severity.values}
 
 
+def _has_groups(environment: str) -> bool:
+    return ErrorGroup.objects.filter(environment=environment).exists()
+
+
+def _new(bugs: KnownBugQuerySet, since: dt.datetime) -> SomeBugs:
+    return _some(bugs.filter(created__gte=since), "-number")
+
+
+def _regressed(bugs: KnownBugQuerySet, since: dt.datetime) -> SomeBugs:
+    found = bugs.open_or_in_progress().filter(regressed_at__gte=since)
+    return _some(found, "-regressed_at")
+
+
+def _resolved(bugs: KnownBugQuerySet, since: dt.datetime) -> SomeBugs:
+    resolved = bugs.filter(status=KnownBug.Status.RESOLVED)
+    return _some(resolved.filter(resolved_at__gte=since), "-resolved_at")
+
+
 def _some(bugs: KnownBugQuerySet, order: str) -> SomeBugs:
     return SomeBugs(list(bugs.order_by(order, "-pk")[:LISTED]), bugs.count())
 
 
 def _running_release() -> Release | None:
     version = conf.get_settings().release
-    return Release.objects.filter(version=version).first() if version else None
+    if not version:
+        return None
+    return Release.objects.filter(version=version).first()
 
 
-def _in_release(release: Release | None, bugs: KnownBugQuerySet) -> dict[str, Any]:
+def _counts_of_release(
+    release: Release | None, bugs: KnownBugQuerySet
+) -> tuple[int, int]:
     """Return how many bugs are new in *release*, and how many regressed since it runs."""
     if release is None:
-        return {"new_in_release": 0, "regressed_in_release": 0}
+        return 0, 0
     open_ones = Q(status__in=(KnownBug.Status.OPEN, KnownBug.Status.IN_PROGRESS))
     regressed = open_ones & Q(regressed_at__gte=release.first_seen)
-    return bugs.aggregate(
-        new_in_release=Count("pk", filter=Q(first_release=release.version)),
-        regressed_in_release=Count("pk", filter=regressed),
+    counts = bugs.aggregate(
+        new=Count("pk", filter=Q(first_release=release.version)),
+        regressed=Count("pk", filter=regressed),
     )
+    return counts["new"], counts["regressed"]
 
 
 def _releases(since: dt.datetime) -> list[Release]:
     began = Release.objects.filter(first_seen__gte=since)
     # The latest ones, where a site deploys more often than a chart can show.
     return list(began.order_by("-first_seen")[:MOST_RELEASES])[::-1]
-
-
-def _lists_of_bugs(
-    environment: str,
-    since: dt.datetime,
-    now: dt.datetime,
-    *,
-    length: dt.timedelta | None,
-    shows_messages: bool,
-) -> dict[str, Any]:
-    """
-    Return the bugs that need somebody, those seen most, and the routes that fail.
-
-    Args:
-        environment: Which environment.
-        since: When the period begins.
-        now: When it ends.
-        length: Of the period before, with which counts are compared; None if nothing
-            was stored then.
-        shows_messages: Whether the values in messages may be seen.
-
-    """
-    groups = frequent.groups_seen(environment, since)
-    counts, counted = frequent.most_frequent_bugs(groups, since, now, number=TOP_BUGS)
-    needs, needs_count = attention.needs(environment, now)
-    shown = needs[: attention.SHOWN]
-    bugs = KnownBug.all_objects.in_bulk(counts)
-    bugs |= {need.bug.pk: need.bug for need in shown}
-    details = _details_of(bugs, since, now, shows_messages=shows_messages)
-    rows = []
-    for need in shown:
-        row = details.row(need.bug, counts.get(need.bug.pk, 0))
-        reasons = attention.reasons_of(need, row.people, now)
-        rows.append(dataclasses.replace(row, reasons=tuple(reasons)))
-    top_bugs = [
-        details.row(bugs[pk], count) for pk, count in counts.items() if pk in bugs
-    ]
-    if length is not None:
-        before = frequent.counts_before(counts, since, length)
-        top_bugs = [
-            dataclasses.replace(row, previous_count=before.get(row.bug.pk, 0))
-            for row in top_bugs
-        ]
-    return {
-        "needs": rows,
-        "needs_count": needs_count,
-        "top_bugs": top_bugs,
-        "routes": frequent.routes_failing(groups, counted, number=LISTED),
-    }
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Details:
-    """What rows show besides the bug, by its primary key."""
-
-    people: dict[int, int]
-    sparks: dict[int, list[int]]
-    headlines: dict[int, str]
-    routes: dict[int, str]
-    names: dict[Any, str]
-
-    def row(self, bug: KnownBug, count: int) -> BugRow:
-        """Return the row of *bug*."""
-        return BugRow(
-            bug=bug,
-            headline=self.headlines.get(bug.pk) or bug.title,
-            route=self.routes.get(bug.pk, ""),
-            count=count,
-            people=self.people.get(bug.pk, 0),
-            who=self.names.get(bug.assignee_id, ""),
-            spark=self.sparks.get(bug.pk, ()),
-        )
-
-
-def _details_of(
-    bugs: Mapping[int, KnownBug],
-    since: dt.datetime,
-    now: dt.datetime,
-    *,
-    shows_messages: bool,
-) -> _Details:
-    met_since = max(since, now - dt.timedelta(days=frequent.PEOPLE_DAYS))
-    groups = ErrorGroup.objects.filter(bug__in=list(bugs)).order_by("times_seen", "-pk")
-    headlines = {}
-    routes = {}
-    # The most frequent group of a bug comes last, and stays.
-    for group in groups:
-        if group.bug_id is not None:
-            headlines[group.bug_id] = _headline(group, shows_messages=shows_messages)
-            routes[group.bug_id] = group.route
-    return _Details(
-        people=frequent.people_of(bugs.keys(), met_since),
-        sparks=frequent.sparks_of(bugs.keys(), now),
-        headlines=headlines,
-        routes=routes,
-        names=_names_of(bugs.values()),
-    )
-
-
-def _names_of(bugs: Iterable[KnownBug]) -> dict[Any, str]:
-    """Return the names of the assignees, who may be in another database, or gone."""
-    keys = {bug.assignee_id for bug in bugs if bug.assignee_id is not None}
-    if not keys:
-        return {}
-    users: Any = get_user_model()._default_manager
-    return {user.pk: str(user) for user in users.filter(pk__in=keys)}
-
-
-def _headline(group: ErrorGroup, *, shows_messages: bool) -> str:
-    """Return what went wrong; without its values for whoever may not see them."""
-    if shows_messages:
-        return group.message
-    return group.message_pattern
 
 
 def _unfiled(environment: str) -> list[tuple[str, str, str, int]]:
