@@ -74,7 +74,7 @@ def _capture(worker: Any, job: Any, exc_info: tuple[Any, ...]) -> None:
         None,
         error,
         mechanism="rq",
-        where=f"job {_name(job)}",
+        where=f"job {_name(job) or 'that cannot be read'}",
         more=lambda: {"task": _job_values(job)},
     )
     if getattr(worker, "is_horse", False):
@@ -87,22 +87,25 @@ def _will_retry(job: Any) -> bool:
 
 
 def _name(job: Any) -> str:
-    """
-    Return the function's name.
-
-    It cannot be read from a job that cannot be deserialised.
-    """
+    """Return the function's name, ``""`` for a job that cannot be deserialised."""
     try:
         return str(job.func_name)
     except Exception:  # noqa: BLE001  whatever the project's serializer raises
-        return "that cannot be read"
+        return ""
 
 
 def _job_values(job: Any) -> dict[str, object]:
-    arguments = named_arguments(job.func, job.args or (), job.kwargs or {})
-    return {
-        "name": job.func_name,
-        "id": job.id,
-        "arguments": arguments,
-        "queue": job.origin,
-    }
+    """
+    Return what is known of *job*.
+
+    After a deploy its arguments may be of a class that is gone, and its function, too.
+    """
+    values: dict[str, object] = {"id": job.id, "queue": job.origin}
+    name = _name(job)
+    if name:
+        values["name"] = name
+    try:
+        arguments = named_arguments(job.func, job.args or (), job.kwargs or {})
+    except Exception:  # noqa: BLE001  whatever the import and the serializer raise
+        return values
+    return {**values, "arguments": arguments}
