@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import queue
+import sys
 import uuid
 
 import pytest
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import Celery, signals
 
 import error_tracking
+from error_tracking.integrations import celery as celery_source
+from error_tracking.integrations import install
+
 from .integration.site import BROKERS, need
 
 
 def pay(order, password=""):
     error_tracking.set_tag("order", order)
     raise ValueError("the till is empty")
+
+
+def leave(code):
+    sys.exit(code)
 
 
 def captures(_order):
@@ -237,3 +248,134 @@ class TestChannels:
         with pytest.raises(ValueError, match="the till is empty"):
             say("7")
         assert outbox == []
+
+
+class TestCelery:
+    @pytest.fixture
+    def task(self):
+        """A function that makes a task, which runs where it is called."""
+        app = Celery("eager", set_as_current=False)
+        app.conf.update(task_always_eager=True, task_store_eager_result=False)
+
+        def make(function):
+            name = f"shop.{uuid.uuid4().hex[:8]}"
+            return app.task(function, shared=False, name=name)
+
+        return make
+
+    @pytest.fixture
+    def flushed(self, monkeypatch):
+        """The calls that wait until everything is stored."""
+        calls = []
+        monkeypatch.setattr("error_tracking.recorder.flush", calls.append)
+        return calls
+
+    @staticmethod
+    def send_failure(task, task_id, error):
+        """Send what the main process of a worker does, where no exception is handled."""
+        values = {"args": [7], "kwargs": {}, "traceback": None, "einfo": None}
+        signals.task_failure.send(
+            sender=task, task_id=task_id, exception=error, **values
+        )
+
+    @pytest.mark.parametrize("code", [1, "the till is empty"])
+    def test_exit_of_a_task_is_captured_and_stored(self, task, outbox, flushed, code):
+        with pytest.raises(SystemExit):
+            task(leave).delay(code)
+        [event] = outbox
+        assert event.exceptions[0].type == "SystemExit"
+        assert len(flushed) == 1
+
+    @pytest.mark.parametrize("code", [0, None])
+    def test_exit_without_a_failure_is_not(self, task, outbox, flushed, code):
+        with pytest.raises(SystemExit):
+            task(leave).delay(code)
+        assert (outbox, flushed) == ([], [])
+
+    def test_end_of_a_pool_is_no_exit_of_its_task(self, task, outbox, flushed):
+        """Its signal handler calls sys.exit() in the middle of whatever runs."""
+        code = "def end():\n import sys\n sys.exit(1)"
+        names = {"__name__": "billiard.common"}
+        exec(code, names)
+        with pytest.raises(SystemExit):
+            task(names["end"]).delay()
+        assert (outbox, flushed) == ([], [])
+
+    def test_hard_time_limit_counts_once_though_it_is_sent_twice(
+        self, task, outbox, monkeypatch
+    ):
+        slow = task(pay)
+        for _ in range(2):
+            self.send_failure(slow, "a", TimeLimitExceeded(1))
+        assert len(outbox) == 1
+        # Delivered again, and it runs into its limit again.
+        monkeypatch.setattr(celery_source, "SAME_TIMEOUT_SECONDS", 0.0)
+        self.send_failure(slow, "b", TimeLimitExceeded(1))
+        self.send_failure(slow, "b", TimeLimitExceeded(1))
+        assert len(outbox) == 3
+
+    def test_time_limits_that_are_remembered_are_bounded(
+        self, task, outbox, monkeypatch
+    ):
+        """Nothing tells whether the second signal will come."""
+        monkeypatch.setattr(celery_source, "_timed_out", {})
+        monkeypatch.setattr(celery_source, "TIMEOUTS_REMEMBERED", 2)
+        slow = task(pay)
+        for task_id in "abc":
+            self.send_failure(slow, task_id, TimeLimitExceeded(1))
+        self.send_failure(slow, "c", TimeLimitExceeded(1))
+        assert len(outbox) == 3
+        assert list(celery_source._timed_out) == ["b"]
+
+    @pytest.mark.parametrize(
+        ("reason", "count"), [("signal 9 (SIGKILL)", 1), ("exitcode 3", 0)]
+    )
+    def test_lost_worker_is_captured_unless_its_exit_was(
+        self, task, outbox, reason, count
+    ):
+        lost = WorkerLostError(f"Worker exited prematurely: {reason} Job: 0.")
+        self.send_failure(task(pay), "a", lost)
+        assert len(outbox) == count
+
+    def test_exception_that_cannot_be_pickled_is_shown_as_it_was(self, task, outbox):
+        """Celery replaces it by one that can."""
+
+        class PaymentError(Exception):
+            def __init__(self, order, till):
+                super().__init__(f"{order} at {till}")
+
+        def fail():
+            raise PaymentError(7, object())
+
+        task(fail).delay()
+        [event] = outbox
+        assert event.exceptions[0].type.endswith("PaymentError")
+
+    def test_failure_without_an_exception_is_none(self, task, outbox):
+        self.send_failure(task(pay), "a", None)
+        assert outbox == []
+
+    def test_worker_reports_wrong_settings_when_it_starts(self, configure, swallowed):
+        configure(NO_SUCH_SETTING=1)
+        signals.worker_init.send(sender=None)
+        assert "NO_SUCH_SETTING" in swallowed[0].getMessage()
+
+    @pytest.mark.django_db
+    def test_task_of_beat_does_what_the_command_does(self, caplog):
+        with caplog.at_level(logging.INFO, "error_tracking"):
+            celery_source.sync.apply().get()
+        assert [
+            record.getMessage().partition(":")[0]
+            for record in caplog.records
+            if record.name == "error_tracking"
+        ] == ["sync"]
+
+
+class TestLibraryOfAnotherRelease:
+    def test_costs_only_its_own_source(self, monkeypatch, caplog):
+        """The import of the library, in the project, must succeed."""
+        module = "error_tracking.integrations.ninja"
+        monkeypatch.setitem(sys.modules, module, None)
+        with caplog.at_level(logging.WARNING, "error_tracking"):
+            install._connect("ninja")
+        assert "source is not captured: name=ninja" in caplog.text

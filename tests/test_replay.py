@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib
 import sys
 import threading
 import types
 import uuid
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -21,7 +24,16 @@ from django.urls import get_script_prefix, path, reverse
 import error_tracking
 from error_tracking.events.code_digest import file_text, function_digest
 from error_tracking.models import ErrorGroup, KnownBug
-from error_tracking.replay import Failure, failing_as, make_row, make_user, replay
+from error_tracking.replay import (
+    Failure,
+    failing_as,
+    make_file,
+    make_folder,
+    make_row,
+    make_user,
+    missing_file,
+    replay,
+)
 from error_tracking.replay.code import TEMPLATE, Place, Trace, module_file
 from error_tracking.replay.failure import NotReproducedError
 from error_tracking.replay.rows import placeholder, related_row
@@ -305,6 +317,17 @@ FIXED = Failure(type="ValueError", fixed_elsewhere=True)
 
 @pytest.mark.urls(__name__)
 class TestRequests:
+    @pytest.fixture(autouse=True)
+    def _is_measured(self, monkeypatch):
+        """
+        Let a measurement of coverage see what is sent and answered.
+
+        It is a trace as well, and ours takes its place. Without one, ours is there.
+        """
+        if sys.gettrace() is not None:
+            nothing = contextlib.nullcontext
+            monkeypatch.setattr(Trace, "running", lambda self: nothing())
+
     def test_script_name_is_in_front_while_it_runs(self):
         with pytest.raises(ValueError, match=r"^at the root$"):
             replay(Client(), "GET", "/fail/", failure=RAISED)
@@ -386,6 +409,30 @@ class TestRequests:
         request = response.wsgi_request
         assert (request.user, request.session["lines"]) == (user, 2)
         assert request.headers["X-Api-Key"] == "X-Api-Key of username"
+
+
+class TestFiles:
+    def test_file_is_there_as_long_as_its_path_is(self):
+        kept = make_file("prices.csv", b"a;b\r\n")
+        found = Path(str(kept))
+        assert (found.name, found.read_bytes()) == ("prices.csv", b"a;b\r\n")
+        del kept
+        gc.collect()
+        assert not found.parent.exists()
+
+    def test_folder_is_empty_and_goes_too(self):
+        kept = make_folder()
+        found = Path(str(kept))
+        assert found.is_dir()
+        assert list(found.iterdir()) == []
+        del kept
+        gc.collect()
+        assert not found.parent.exists()
+
+    def test_missing_file_could_be_written(self):
+        path = missing_file("prices.csv")
+        assert not Path(path).exists()
+        assert Path(path).parent.is_dir()
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, NamedTuple
 
 from django.template import TemplateDoesNotExist, loader
@@ -126,22 +126,27 @@ class Trace:
         sys.settrace(self._on_call)
         try:
             yield
-        finally:
+        finally:  # pragma: no cover  the trace is ours until the next line has run
             sys.settrace(before)
             threading.settrace(before_in_threads)
             template_rendered.disconnect(self._note_template)
 
-    def _on_call(self, frame: FrameType, event: str, _arg: object) -> Any:
+    # Python does not trace what a trace calls, nor a measurement what runs under ours.
+    def _on_call(  # pragma: no cover
+        self, frame: FrameType, event: str, _arg: object
+    ) -> Any:
         code = frame.f_code
         place = self._by_name.get((frame.f_globals.get("__name__", ""), code.co_name))
-        if place is None or not _is_named(code, place.name):
+        if place is None or code.co_qualname != place.name:
             return None
         self.entered.add(place)
         if place != self._last or not self._line:
             return None
         return self._on_line
 
-    def _on_line(self, frame: FrameType, event: str, _arg: object) -> Any:
+    def _on_line(  # pragma: no cover
+        self, frame: FrameType, event: str, _arg: object
+    ) -> Any:
         if event == "line":
             text = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
             if text.strip() == self._line:
@@ -149,11 +154,9 @@ class Trace:
                 return None
         return self._on_line
 
-    def _note_template(self, template: Any, **_kwargs: object) -> None:
+    def _note_template(  # pragma: no cover
+        self, template: Any, **_kwargs: object
+    ) -> None:
         for place in self._by_name.values():
             if place.module == TEMPLATE and place.name == template.name:
                 self.entered.add(place)
-
-
-def _is_named(code: CodeType, name: str) -> bool:
-    return code.co_qualname == name
