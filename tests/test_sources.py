@@ -19,7 +19,7 @@ from django.urls import path
 
 import error_tracking
 from error_tracking import conf
-from error_tracking.capture import context
+from error_tracking.capture import breadcrumbs, context
 from error_tracking.checkout import Checkout
 from error_tracking.integrations import commands, install, threads
 from error_tracking.integrations.logging import ErrorLogHandler
@@ -233,13 +233,16 @@ class TestWhatTheHostTells:
     def test_so_many_are_kept_and_no_more(self, outbox):
         for number in range(context.TAGS + 1):
             error_tracking.set_tag(f"tag{number}", "x")
-        for number in range(context.BREADCRUMBS + 1):
+        for number in range(breadcrumbs.BREADCRUMBS + 1):
             error_tracking.add_breadcrumb(f"step {number}")
         error_tracking.capture_message("done", level="error")
         [event] = outbox
         assert len(event.context["tags"]) == context.TAGS
         crumbs = event.context["breadcrumbs"]
-        assert (len(crumbs), crumbs[0]["message"]) == (context.BREADCRUMBS, "step 1")
+        assert (len(crumbs), crumbs[0]["message"]) == (
+            breadcrumbs.BREADCRUMBS,
+            "step 1",
+        )
 
     def test_long_ones_are_cut(self, outbox):
         error_tracking.set_tag("tag", "x" * 500)
@@ -248,7 +251,7 @@ class TestWhatTheHostTells:
         [event] = outbox
         assert len(event.context["tags"]["tag"]) == context.TAG_CHARS
         [crumb] = event.context["breadcrumbs"]
-        assert len(crumb["message"]) <= context.BREADCRUMB_CHARS
+        assert len(crumb["message"]) <= breadcrumbs.BREADCRUMB_CHARS
 
     def test_hostile_values_are_not_called(self, outbox):
         class Hostile:

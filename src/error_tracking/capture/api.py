@@ -1,9 +1,8 @@
 """
-The functions for the host's own code.
+The functions for the project's own code: capture an exception or a message.
 
-An exception that it has handled, a message, what belongs to an error.
-
-None of them raises. Their words for the unit of work are in ``context``.
+None of them raises. ``set_tag()``, ``set_user()`` and ``add_breadcrumb()``, which are
+imported here, are in ``context`` and ``breadcrumbs``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from error_tracking.events.object_text import safe_text
 
 from . import context
-from .context import add_breadcrumb, set_tag, set_user
+from .breadcrumbs import add_breadcrumb
+from .context import set_tag, set_user
 from .service import ErrorCaptureService
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def capture_exception(
     Args:
         exc: The exception; by default the one being handled.
 
-        request: The request it happened in; by default the one at hand, if there is
+        request: The request it happened in; by default the current one, if there is
             one.
 
         level: ``"debug"``, ``"info"``, ``"warning"``, ``"error"`` or ``"fatal"``.

@@ -1,14 +1,14 @@
 """
-What the project's code adds to the current unit of work: tags, a user, breadcrumbs.
+The current unit of work: its tags and user, and which exceptions were captured in it.
 
 A unit is one request, one task, or a block of ``unit_of_work()``. It is held by a
 context variable, so it crosses ``await`` and whatever carries the context to
 another thread, and two units never mix.
 
-Outside any unit nothing may be put into a context, because whoever copies the
-context later would inherit it. There an asyncio task and the main thread of a script
-each have a unit that nobody else can see. Other threads, whose jobs nobody tells
-apart, and callbacks of an event loop keep nothing.
+Outside any unit nothing may be put into a context variable, because whoever copies
+the context later would inherit it. There an asyncio task and the main thread of a script
+each have a unit that nobody else can see. Other threads, whose jobs cannot be
+distinguished, and callbacks of an event loop keep nothing.
 
 Must not read anything lazy: values are taken as they are.
 """
@@ -18,26 +18,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 import os
-import re
 import sys
 import threading
 import time
 import weakref
-from collections import deque
 from contextvars import ContextVar
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from error_tracking import conf, forks
+from error_tracking import forks
 from error_tracking.events.object_text import safe_text
-from error_tracking.events.plain_data import PlainReader, tree_reader
+from error_tracking.events.plain_data import tree_reader
 from error_tracking.events.raised import CAPTURED_MARK
-from error_tracking.utils import PLAIN, clean_line, clean_text
+from error_tracking.utils import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections import deque
+    from collections.abc import Callable, Iterator
 
     from django.http import HttpRequest
 
@@ -46,27 +43,30 @@ if TYPE_CHECKING:
     from error_tracking.scrubbing.scrubber import Scrubber
 
 STATE = CAPTURED_MARK
-BREADCRUMBS = 30
-BREADCRUMB_CHARS = 300
-# How much longer texts are kept until their secrets are taken out: half a token is not
-# recognised as one.
-MARGIN_CHARS = 100
+# What one page of an error shows: more tags are values that belong elsewhere.
 TAGS = 30
 TAG_NAME_CHARS = 50
 TAG_CHARS = 200
-DATA_ITEMS = 20
+# How much longer texts are kept until their secrets are taken out: half a token is not
+# recognised as one.
+MARGIN_CHARS = 100
+# Captured exceptions that are found again in one unit; a command may have any number.
 EVENTS = 10
-_WIDE_FIELD = re.compile(r"%[^a-zA-Z%]{0,20}(?:\d{4}|\*)")
 # Tasks inside tasks, where a broker runs them at once; more are ends that never came.
 TASKS_DEPTH = 20
 
 
+#: Time in seconds since the epoch, category, level, message or template, and data of a
+#: breadcrumb or arguments of a log record. A plain tuple: each log record makes one.
+Crumb = tuple[float, str, str, str, Any]
+
+
 class Unit:
     """
-    One request, task or block; ``key`` tells it apart from every other one.
+    One request, task or block; ``key`` distinguishes it from every other one.
 
     Attributes:
-        is_begun: Whether it has a beginning; otherwise it is what happens outside any.
+        is_begun: Whether somebody began it; otherwise it is what happens outside any.
 
         is_over: Whether the request was answered.
 
@@ -76,13 +76,13 @@ class Unit:
 
     """
 
-    # Of the class: a request that neither fails nor tells anything sets nothing.
+    # Of the class: a request that neither fails nor sets a tag stores nothing.
     is_begun = False
     is_over = False
     is_kept = True
     tags: dict[str, str] | None = None
     user: tuple[str, str] | None = None
-    breadcrumbs: deque[tuple[float, str, str, str, Any]] | None = None
+    breadcrumbs: deque[Crumb] | None = None
     events: dict[str, Event] | None = None
     outer: Unit | Callable[[], HttpRequest | None] | None = None
     depth = 0
@@ -119,7 +119,7 @@ _started = time.time_ns()
 
 
 def begin(unit: Unit | None = None) -> Unit:
-    """Begin a unit of work; what was told before is not of it."""
+    """Begin a unit of work; what was set before does not belong to it."""
     unit = unit or Unit()
     unit.is_begun = True
     _current.set(unit)
@@ -150,11 +150,7 @@ def begin_request(request: HttpRequest) -> None:
 
 
 def begin_task(**_kwargs: object) -> None:
-    """
-    Begin the unit of a background task, unless it runs inside a request.
-
-    A receiver of signals.
-    """
+    """Receive the start of a background task: begin its unit, unless in a request."""
     if current_request() is not None:
         return
     outer = _current.get()
@@ -164,11 +160,7 @@ def begin_task(**_kwargs: object) -> None:
 
 
 def end_task(**_kwargs: object) -> None:
-    """
-    End what :func:`begin_task` began.
-
-    What this thread does next is not of it; a receiver of signals.
-    """
+    """Receive the end of a background task: end what :func:`begin_task` began."""
     unit = _current.get()
     if isinstance(unit, Unit):
         _current.set(unit.outer)
@@ -224,14 +216,20 @@ def _is_script() -> bool:
 
 def current_request() -> HttpRequest | None:
     """
-    Return the request at hand, None outside any.
+    Return the current request, None outside any.
 
-    One that was answered may still be alive.
+    A request that was answered may still be alive, but is not current.
     """
     found = _current.get()
-    request = None if found is None or isinstance(found, Unit) else found()
-    unit: Unit | None = request.__dict__.get(STATE) if request is not None else None
-    return None if unit is not None and unit.is_over else request
+    if found is None or isinstance(found, Unit):
+        return None
+    request = found()
+    if request is None:
+        return None
+    unit: Unit | None = request.__dict__.get(STATE)
+    if unit is not None and unit.is_over:
+        return None
+    return request
 
 
 def remember_answered(exception: BaseException) -> None:
@@ -249,15 +247,15 @@ def remember_answered(exception: BaseException) -> None:
 
 def mark(exception: BaseException, event: Event | None = None) -> None:
     """
-    Say of *exception* that it needs no capture any more in the unit at hand.
+    Note that *exception* was captured in the current unit, and needs no more capture.
 
-    *event* is what it has become.
+    Args:
+        exception: Gets the key of the unit as an attribute.
+        event: What it has become, to be found again; None for nothing.
     """
     unit = current()
     if event is not None:
-        if (
-            unit.events is None or len(unit.events) >= EVENTS
-        ):  # a command may have any number
+        if unit.events is None or len(unit.events) >= EVENTS:
             unit.events = {}
         unit.events[event.reference] = event
     _MARKS.__get__(exception)[STATE] = (
@@ -267,22 +265,27 @@ def mark(exception: BaseException, event: Event | None = None) -> None:
     )
 
 
-def seen(exception: BaseException, *, is_direct: bool) -> tuple[bool, Event | None]:
+def already_captured(
+    exception: BaseException, *, is_direct: bool
+) -> tuple[bool, Event | None]:
     """
     Return whether *exception* was captured before, and its event if known.
 
     Before means in this unit or outside any; the event is known if it is of this unit.
 
-    Outside any unit an object that is raised again and again is an error each time, for
-    whoever captures it *directly*.
+    Args:
+        exception: What was raised. It is marked with the current unit from now on.
+        is_direct: Whether the project itself calls for the capture. Outside any unit,
+            each call then counts, also for one object that is raised again and again.
     """
     marks, unit = _MARKS.__get__(exception), current()
     key, was_begun, reference = marks.get(STATE, ("", True, ""))
     if key == unit.key:
-        is_seen = unit.is_begun or not is_direct
+        is_captured = unit.is_begun or not is_direct
     else:
-        is_seen = unit.is_begun and not was_begun
-    if not is_seen:
+        # Captured elsewhere: it is the same failure only if that was outside any unit.
+        is_captured = unit.is_begun and not was_begun
+    if not is_captured:
         return False, None
     marks[STATE] = unit.key, unit.is_begun, reference
     return True, (unit.events or {}).get(reference)
@@ -290,7 +293,7 @@ def seen(exception: BaseException, *, is_direct: bool) -> tuple[bool, Event | No
 
 def set_tag(name: str, value: object) -> None:
     """
-    Tell something short of the unit at hand, such as the tenant.
+    Tag the current unit of work with something short, such as the tenant.
 
     Stored with each of its errors. Never raises.
     """
@@ -311,7 +314,9 @@ def set_user(user_id: object, label: str = "") -> None:
     """
     Set the user of the current unit, where the request does not know it.
 
-    None removes it.
+    Args:
+        user_id: The key of the user; None removes what was set.
+        label: The user's name.
     """
     unit = current()
     if not unit.is_kept:
@@ -322,140 +327,18 @@ def set_user(user_id: object, label: str = "") -> None:
         unit.user = safe_text(user_id, 64), safe_text(label, 150)
 
 
-def add_breadcrumb(
-    message: str,
-    *,
-    category: str = "",
-    level: str = "info",
-    data: Mapping[str, object] | None = None,
-) -> None:
-    """
-    Leave a trace that is stored with the next errors of the unit at hand.
-
-    The last 30 are kept.
-
-    Args:
-        message: What happened.
-
-        category: What it is about, such as ``"payment"``.
-
-        level: ``"debug"``, ``"info"``, ``"warning"``, ``"error"`` or ``"fatal"``.
-
-        data: Up to 20 values; of what is not text or a number only the type is kept.
-
-    """
-    if "breadcrumbs" in conf.get_settings().DISABLE:
-        return
-    given = (
-        {} if data is None else data if issubclass(type(data), dict) else {"data": data}
-    )
-    kept = {
-        safe_text(key, 50): _plain(value)
-        for key, value in islice(given.items(), DATA_ITEMS)
-    }
-    _leave(
-        time.time(),
-        safe_text(category, 100),
-        safe_text(level, 10),
-        safe_text(message, BREADCRUMB_CHARS + MARGIN_CHARS),
-        kept,
-    )
-
-
-def leave_record(record: logging.LogRecord) -> None:
-    """
-    Leave a log record as a breadcrumb.
-
-    What its arguments are made of is not called.
-    """
-    if (
-        record.levelno < logging.INFO
-        or not record.name
-        or record.name.startswith(("error_tracking", "django.request"))
-    ):
-        return
-    args = record.args if isinstance(record.args, tuple) else ()
-    kept = tuple(map(_plain, args))
-    message = (
-        record.msg[: BREADCRUMB_CHARS + MARGIN_CHARS]
-        if type(record.msg) is str
-        else f"<{type(record.msg).__name__}>"
-    )
-    _leave(record.created, record.name, record.levelname.lower(), message, kept)
-
-
-def _leave(*crumb: Any) -> None:
+def scrubbed_tags(scrubber: Scrubber, share: Share) -> dict[str, str]:
+    """Return the tags of the current unit without secrets, as far as *share* goes."""
     unit = current()
-    if not unit.is_kept:
-        return
-    if unit.breadcrumbs is None:
-        unit.breadcrumbs = deque(maxlen=BREADCRUMBS)
-    unit.breadcrumbs.append(crumb)
-
-
-def _plain(value: object) -> object:
-    if type(value) is str:
-        return value[: BREADCRUMB_CHARS + MARGIN_CHARS]
-    return value if type(value) in PLAIN else f"<{type(value).__name__}>"
-
-
-def told(scrubber: Scrubber, share: Share) -> dict[str, Any]:
-    """
-    Return the scrubbed tags and breadcrumbs of the current unit.
-
-    As far as *share* goes.
-    """
-    unit = current()
-    found: dict[str, Any] = {}
+    if not unit.tags:
+        return {}
     reader = tree_reader(share, scrubber)
-    if unit.tags:
-        tags = scrubber.tree(reader.read_mapping(dict(unit.tags)))
-        found["tags"] = {name: value[:TAG_CHARS] for name, value in tags.items()}
-    if unit.breadcrumbs:
-        crumbs: list[dict[str, Any]] = []
-        # The last ones first: they are closest to the error.
-        for crumb in reversed(tuple(unit.breadcrumbs)):
-            message = _message_of(crumb, scrubber)
-            if not share.take_item() or not share.take_characters(len(message)):
-                break
-            crumbs.append(_crumb_from(scrubber, reader, crumb, message))
-        found["breadcrumbs"] = crumbs[::-1]
-    return found
-
-
-def _message_of(parts: tuple[float, str, str, str, Any], scrubber: Scrubber) -> str:
-    _timestamp, _category, _level, message, data = parts
-    # A template that asks for a million blanks may be a text from outside, logged
-    # without arguments of its own.
-    if isinstance(data, tuple) and data and not _WIDE_FIELD.search(message):
-        message, data = scrubber.format_and_arguments(message, data)
-        try:
-            message = message % data
-        except (TypeError, ValueError):
-            message = f"{message} {data}"
-    return clean_text(message, BREADCRUMB_CHARS + MARGIN_CHARS)
-
-
-def _crumb_from(
-    scrubber: Scrubber,
-    reader: PlainReader,
-    parts: tuple[float, str, str, str, Any],
-    message: str,
-) -> dict[str, Any]:
-    timestamp, category, level, _template, data = parts
-    crumb: dict[str, Any] = {
-        "timestamp": round(timestamp, 3),
-        "category": clean_line(category, 100),
-        "level": level,
-    }
-    if data and not isinstance(data, tuple):  # a tuple is a log record's arguments
-        crumb["data"] = scrubber.tree(reader.read(data))
-    crumb["message"] = scrubber.text(message, BREADCRUMB_CHARS)
-    return crumb
+    tags = scrubber.tree(reader.read_mapping(dict(unit.tags)))
+    return {name: value[:TAG_CHARS] for name, value in tags.items()}
 
 
 def _reset() -> None:
-    """Begin again in a forked child: what its parent's threads told is not of it."""
+    """Begin again in a forked child: its parent's threads are not its own."""
     global _of_thread  # noqa: PLW0603  one per process
     _of_thread = _OfThread()
 

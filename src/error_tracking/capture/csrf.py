@@ -85,9 +85,9 @@ def refusal_of(
 
 def _has_other_cause(request: HttpRequest, detail: object) -> bool:
     """
-    Return whether Django never came as far as *detail*.
+    Return whether *detail* is wrong: nobody has even begun to read the form.
 
-    Nobody has even begun to read the form.
+    So Django never looked for a token in it.
     """
     is_unparsed = request.method == "POST" and "_post" not in request.__dict__
     was_begun = request.__dict__.get("_read_started", False)

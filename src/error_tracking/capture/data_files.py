@@ -1,10 +1,10 @@
 """
-What a file of data is like: columns and kinds of cells of a table, the shape of JSON.
+Describes a file of data: columns and kinds of cells of a table, the shape of JSON.
 
 Of files that were uploaded, and of those that a command was given. No content is kept,
 only what kind of text is where, and which texts the failing functions have themselves.
 Reads at most 4 KiB, never through the project's own objects, and leaves a file's
-position where it is. A longer file is told by its header alone.
+position where it is. Of a longer file, only the header is read.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from error_tracking.events.size_budget import CRASH, REFUSED, EventBudget
 from error_tracking.scrubbing.event_secrets import collecting
 
 from . import context
+from .breadcrumbs import scrubbed_breadcrumbs
 from .exception_context import exception_values
 from .guard import count_failure
 from .request_context import columns_for, guarded
@@ -109,12 +110,15 @@ def _context_values(
     """
     Return tags, breadcrumbs, what *more* has, the trace and the versions.
 
-    Also what a generated test needs: the rows were read with the local variables.
+    Also what a generated test needs. Its rows were read with the local variables.
     """
     share = budget.context
     scrubber = conf.get_scrubber()
-    found = context.told(scrubber, share)
-    tags = found.pop("tags", {})
+    found: dict[str, Any] = {}
+    tags = context.scrubbed_tags(scrubber, share)
+    crumbs = scrubbed_breadcrumbs(scrubber, share)
+    if crumbs:
+        found["breadcrumbs"] = crumbs
     extra = {name: value for name, value in more.values.items() if value is not None}
     reader = tree_reader(share, scrubber)
     given = scrubber.tree(reader.read_mapping(extra))

@@ -1,10 +1,9 @@
 """
-An exception to what is stored of it.
+Reads an exception twice: ``outline_of()`` to count it, ``exception_values()`` to store it.
 
-Quick for its fingerprint, whole for its payload, without secrets in either.
-
-Keeps what was found for the same lines of the same code. Must not run code of
-the host's but under the guards of ``stacktrace`` and ``frame_locals``.
+The outline is quick, and remembered for the same lines of the same code. The values
+have frames, source lines and local variables; neither has secrets. Must not run code of
+the project's but under the guards of ``stacktrace`` and ``frame_locals``.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from error_tracking.events.size_budget import EventBudget
 
+# Places in the code that raise; a site in trouble has some tens.
 OUTLINES = 1_000
 
 
@@ -54,10 +54,14 @@ _outlines: dict[tuple[int, ...], tuple[Outline, list[object]]] = {}
 
 def outline_of(exception: BaseException, route: str) -> Outline:
     """
-    Return *exception* without its frames, its fingerprint and its culprit.
+    Return what is needed to count *exception*: its type, fingerprint and culprit.
 
-    What was found for the same lines of the same code is kept: in a storm it
-    is most of what a repeated error costs. Not where the message counts.
+    What was found for the same lines of the same code is remembered, as reading it is
+    most of what a repeated error costs in a storm. Not where the message counts.
+
+    Args:
+        exception: What was raised.
+        route: The route, task or command it happened in.
     """
     instructions = stacktrace.instructions_of(exception)
     found = _outlines.get(instructions) if instructions else None

@@ -66,7 +66,7 @@ def locals_of(
     if hidden == "__ALL__":
         hidden = tuple(variables)
     else:
-        hidden = (*hidden, *_names_filtered_by_host(frame, request))
+        hidden = (*hidden, *_names_hidden_by_filter(frame, request))
     reader = PlainReader(
         share,
         scrubber.text,
@@ -91,11 +91,7 @@ def locals_of(
 
 
 def _variables_of(frame: FrameType) -> dict[str, Any]:
-    """
-    Return the variables of *frame* that say something.
-
-    No imports, functions and classes.
-    """
+    """Return the variables of *frame*, but for imports, functions and classes."""
     code = frame.f_code
     if not code.co_flags & inspect.CO_OPTIMIZED and code.co_name != "<module>":
         # The body of a class: its namespace may be an object of a metaclass, which
@@ -120,11 +116,7 @@ def _variables_of(frame: FrameType) -> dict[str, Any]:
 
 
 def _sensitive_names(frame: FrameType) -> Any:
-    """
-    Return what ``sensitive_variables`` names around *frame*.
-
-    Found as Django's own report finds it.
-    """
+    """Return what ``sensitive_variables`` names around *frame*, found as Django does."""
     code = frame.f_code
     if code.co_flags & inspect.CO_COROUTINE:
         names = coroutine_functions_to_sensitive_variables.get(
@@ -144,10 +136,10 @@ def _sensitive_names(frame: FrameType) -> Any:
     return ()
 
 
-def _names_filtered_by_host(
+def _names_hidden_by_filter(
     frame: FrameType, request: HttpRequest | None
 ) -> tuple[str, ...]:
-    """Return the variables that a reporter filter of the host's own hides."""
+    """Return the variables that a reporter filter of the project's own hides."""
     chosen = get_exception_reporter_filter(request)
     if type(chosen) is SafeExceptionReporterFilter:
         return ()

@@ -123,7 +123,7 @@ def _own_admin_prefixes() -> tuple[str, ...]:
     """
     Return how the names of our admin pages begin.
 
-    Another app's label may begin like ours.
+    With the model, because another app's label may begin like ours.
     """
     models = apps.get_app_config(APP_LABEL).get_models()
     return tuple(f"{APP_LABEL}_{model._meta.model_name}_" for model in models)
@@ -158,7 +158,7 @@ def is_unread(request: HttpRequest, csrf_reason: str) -> bool:
     """
     Return whether a CSRF failure means that the client went away.
 
-    It did while it sent its form, and Django then finds no token.
+    If that happens while it sends its form, Django finds no token.
     """
     return (
         csrf_reason == REASON_CSRF_TOKEN_MISSING

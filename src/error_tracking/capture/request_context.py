@@ -1,5 +1,5 @@
 """
-An ``HttpRequest`` to plain data, whatever state the request is in.
+Turns an ``HttpRequest`` into plain data, whatever state the request is in.
 
 Takes only what the request already holds: never reads the body, never runs a query,
 never evaluates a lazy user or session, never validates the host: each of these may
@@ -70,22 +70,22 @@ def guarded(
     function: Callable[..., Any], *args: object, default: object = FAILED
 ) -> Any:
     """
-    Return what *function* returns, or *default*.
+    Return what *function* returns, or *default* if it fails.
 
-    No state of the request costs the event.
+    So a part of the request that cannot be read costs that part, and not the event.
     """
     try:
         return function(*args)
     except Exception:  # noqa: BLE001
-        # Each accessor of a request may raise anything of the host's
+        # Each accessor of a request may run the project's code, which may raise anything.
         return default
 
 
 def resolver_match_for(request: HttpRequest) -> ResolverMatch | None:
     """
-    Return the request's match.
+    Return the view that the request's path resolves to, None for none.
 
-    Resolved here where an outer middleware answered before Django did.
+    It is resolved here where an outer middleware answered before Django did.
     """
     match: ResolverMatch | None = request.__dict__.get("resolver_match")
     if match is not None:
@@ -119,11 +119,9 @@ def _route_in(urlconf: str, route: str) -> str:
     A bug is the same in every language.
     """
     is_prefixed, _ = is_language_prefix_patterns_used(urlconf)
-    return normalize_route(
-        route.partition("/")[2]
-        if is_prefixed and get_language_from_path(f"/{route}")
-        else route
-    )
+    if is_prefixed and get_language_from_path(f"/{route}"):
+        route = route.partition("/")[2]
+    return normalize_route(route)
 
 
 def _url(request: HttpRequest, path: str, query: dict[str, str]) -> str:
@@ -150,19 +148,24 @@ def path_for(request: HttpRequest, share: Share) -> str:
     return path + more(len(request.path) - read, "characters")
 
 
+def loaded_user(request: HttpRequest) -> Any:
+    """Return the user of *request* if somebody has asked for it already, else None."""
+    attributes = request.__dict__
+    user = attributes.get("user")
+    if isinstance(user, LazyObject):
+        user = user.__dict__.get("_wrapped", empty)
+    if user is None or user is empty:
+        return attributes.get("_cached_user") or attributes.get("_acached_user")
+    return user
+
+
 def user_for(request: HttpRequest) -> tuple[str, str]:
     """
     Return id and label of the user as the request already knows them.
 
     ``("", "")`` if it does not: to ask a lazy user would run a query.
     """
-    user = request.__dict__.get("user")
-    if isinstance(user, LazyObject):
-        user = user.__dict__.get("_wrapped", empty)
-    if user is None or user is empty:
-        user = request.__dict__.get("_cached_user") or request.__dict__.get(
-            "_acached_user"
-        )
+    user = loaded_user(request)
     if user is not None and getattr(user, "pk", None) is not None:
         # Not every class of users has get_username(); the key is kept all the same.
         name = guarded(getattr(user, "get_username", str), default="")
@@ -311,11 +314,7 @@ _META_NAMES = {name: _meta_name(name) for name in _HEADERS}
 
 
 def _query(request: HttpRequest, share: Share) -> dict[str, str]:
-    """
-    Return the first fields of the query.
-
-    Names and values as far as they are kept.
-    """
+    """Return the first fields of the query by name, without secrets."""
     text = str(request.META.get("QUERY_STRING", ""))
     fields = text[:URL_CHARS].split("&", QUERY_FIELDS)[:QUERY_FIELDS]
     pairs: list[tuple[str, str]] = []
@@ -390,7 +389,7 @@ def _sensitive_names(request: HttpRequest, names: list[str]) -> frozenset[str] |
     """
     Return which of *names* the project hides; None for all.
 
-    By ``sensitive_post_parameters`` or by its own filter.
+    It does so by ``sensitive_post_parameters`` or by a filter of its own.
     """
     marked = getattr(request, "sensitive_post_parameters", ())
     if marked == "__ALL__":

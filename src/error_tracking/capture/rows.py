@@ -1,5 +1,5 @@
 """
-Which rows the failing code had, as kinds: NULL, empty, zero, negative or just set.
+Reads which rows the failing code had, as kinds: NULL, empty, zero, negative or set.
 
 A generated test needs rows like them. Only model instances that local variables hold
 are looked at, by their own ``__dict__``, and results that a QuerySet already has: no
@@ -186,8 +186,12 @@ class RowReader:
             return
         value = own.get(model.key)
         key = (model.label, value if id(type(value)) in _LOOKED_UP else None)
-        if key in self._rows:
-            return
+        if key not in self._rows:
+            self._rows[key] = self._row(name, model, own)
+            self._add_related(own)
+
+    def _row(self, name: str, model: _Model, own: dict[str, Any]) -> dict[str, Any]:
+        """Return the instance with the attributes *own*, what it refers to by key."""
         if self._lookups is None:
             self._lookups = guarded(
                 _lookups, self._request, self._arguments, default={}
@@ -196,26 +200,23 @@ class RowReader:
         relations: dict[str, tuple[str, object]] = {}
         links: dict[str, str] = {}
         for column in model.columns:
-            attname, field, related, choices, _is_key = column
-            if attname not in own:
+            if column.attname not in own:
                 continue
-            value = own[attname]
-            if related and value is not None:
-                relations[field] = (related, value)
+            value = own[column.attname]
+            if column.related and value is not None:
+                relations[column.name] = (column.related, value)
                 continue
-            columns[field] = _kind(value, choices)
-            if self._lookups:
-                link = self._link(column, model, value)
-                if link:
-                    links[field] = link
-        self._rows[key] = {
+            columns[column.name] = _kind(value, column.choices)
+            link = self._link(column, model, value)
+            if link:
+                links[column.name] = link
+        return {
             "model": model.label,
             "name": name,
             "columns": columns,
             "links": links,
             "relations": relations,
         }
-        self._add_related(own)
 
     def _add_related(self, own: dict[str, Any]) -> None:
         """Read the related rows that an instance has already loaded."""

@@ -5,7 +5,7 @@ Captures errors: the one way into the pipeline.
 captured and summarize it; ``capture()`` then counts the failure or turns it into an
 ``Event`` and hands that to the recorder. Nothing that goes wrong in here reaches the
 project: it is logged to ``error_tracking`` and counted. Must not touch the database,
-    the network or anything lazy of the request.
+the network or anything lazy of the request.
 """
 
 from __future__ import annotations
@@ -314,8 +314,10 @@ def _capture_raised(
     """Capture *exception*, unless it was captured before."""
     if request is not None and noise.is_disconnect(exception):
         return _capture_disconnect(request, exception)
-    is_seen, event = context.seen(exception, is_direct=mechanism == "api")
-    if is_seen:
+    is_captured, event = context.already_captured(
+        exception, is_direct=mechanism == "api"
+    )
+    if is_captured:
         if event is None or handled:
             return event
         return _correct_outcome(exception, event, status_code)

@@ -1,5 +1,5 @@
 """
-Who asked, and with what: the kind of user, credentials by name, the session's shape.
+Reads who asked, and with what: the kind of user, names of credentials, the session.
 
 For the set-up of generated tests. Nothing lazy is read, and no value is kept.
 """
@@ -11,8 +11,6 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from django.utils.functional import LazyObject, empty
-
 from error_tracking import conf
 from error_tracking.events.plain_data import tree_reader
 from error_tracking.report.graphql_document import QUERY_CHARS
@@ -20,7 +18,7 @@ from error_tracking.report.placeholders import kind_of, placeholder_for, shape_o
 from error_tracking.scrubbing.descriptions import full_name, instance_dict
 from error_tracking.scrubbing.scrubber import MAX_STRING
 
-from .request_context import JSON_BODY_BYTES, guarded
+from .request_context import JSON_BODY_BYTES, guarded, loaded_user
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -65,18 +63,8 @@ def setup_for(
     return {name: value for name, value in found.items() if value}
 
 
-def user_of(request: HttpRequest) -> Any:
-    """Return the user of *request* if somebody has asked for it already, else None."""
-    user = request.__dict__.get("user")
-    if isinstance(user, LazyObject):
-        user = user.__dict__.get("_wrapped", empty)
-    if user is None or user is empty:
-        return request.__dict__.get("_cached_user")
-    return user
-
-
 def _user_kind(request: HttpRequest) -> str:
-    user = user_of(request)
+    user = loaded_user(request)
     if user is None:
         return ""
     if full_name(type(user)) == ANONYMOUS:

@@ -1,8 +1,7 @@
 """
-Turns log records into breadcrumbs.
+Turns log records into breadcrumbs, through the record factory of ``logging``.
 
-Through the record factory, which ``logging`` allows to be replaced: that adds no
-handler and changes no level of the project's loggers.
+Replacing the factory adds no handler and changes no level of the project's loggers.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import logging
 from typing import Any
 
 from error_tracking import conf
-from error_tracking.capture import context
+from error_tracking.capture.breadcrumbs import add_log_breadcrumb
 
 
 def connect() -> None:
@@ -22,7 +21,7 @@ def connect() -> None:
         record = previous(*args, **kwargs)
         try:
             if "breadcrumbs" not in conf.get_settings().DISABLE:
-                context.leave_record(record)
+                add_log_breadcrumb(record)
         except Exception:  # noqa: BLE001, S110
             # A record may carry anything, and this runs inside the project's call of
             # a logger: that call has to succeed, at the price of one breadcrumb. The
