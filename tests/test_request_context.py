@@ -155,6 +155,12 @@ def test_of_many_parameters_the_first_are_kept(rf, settings, separator):
     assert url_of(request).startswith("http://testserver/?a0=1")
 
 
+def test_a_parameter_that_comes_again_keeps_each_value(rf):
+    request = rf.get("/?id=3&page=1&id=&id=5")
+    assert rc.context_for(request)["query"] == {"id": ["3", "", "5"], "page": "1"}
+    assert url_of(request) == "http://testserver/?id=3&id=&id=5&page=1"
+
+
 def test_a_request_that_django_refuses_for_its_parameters_keeps_its_url(outbox):
     query = "&".join(f"a{n}=1" for n in range(1_100))
     Client().get(f"/parameters/?{query}")

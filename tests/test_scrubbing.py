@@ -415,6 +415,14 @@ def test_query_is_filtered_by_name_and_value():
     }
 
 
+def test_query_keeps_each_value_of_a_name_that_comes_again():
+    pairs = [("id", "3"), ("pin", "1"), ("id", ""), ("pin", "2"), ("id", "5")]
+    assert scrubber.query(pairs) == {
+        "id": ["3", "", "5"],
+        "pin": [FILTERED, FILTERED],
+    }
+
+
 @pytest.mark.parametrize(
     "evil",
     [

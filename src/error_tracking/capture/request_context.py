@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.urls import ResolverMatch
 
+#: The fields of a query by name; a name that comes again has a list.
+Query = dict[str, str | list[str]]
+
 URL_CHARS = 4_000
 HOST_CHARS = 200
 # As many as anybody reads; the rest is left out. The scrubber has the same bound.
@@ -124,15 +127,19 @@ def _route_in(urlconf: str, route: str) -> str:
     return normalize_route(route)
 
 
-def _url(request: HttpRequest, path: str, query: dict[str, str]) -> str:
+def _url(request: HttpRequest, path: str, query: Query) -> str:
     """
     Return the URL of *path* and *query*, which are scrubbed.
 
     An invalid host is text like any other.
     """
     host = conf.get_scrubber().line(host_of(request)[:HOST_CHARS], HOST_CHARS)
-    fields = [f"{name}={value}" for name, value in query.items() if name != "…"]
-    if len(fields) < len(query):
+    fields: list[str] = []
+    for name, value in query.items():
+        if name != "…":
+            values = value if isinstance(value, list) else [value]
+            fields += [f"{name}={each}" for each in values]
+    if "…" in query:
         fields.append("…")
     text = "?" + "&".join(fields) if fields else ""
     scheme = "https" if guarded(request.is_secure, default=False) else "http"
@@ -313,7 +320,7 @@ _HEADERS = (*_FIRST_HEADERS, *sorted(KEPT_HEADERS - {*_FIRST_HEADERS}))
 _META_NAMES = {name: _meta_name(name) for name in _HEADERS}
 
 
-def _query(request: HttpRequest, share: Share) -> dict[str, str]:
+def _query(request: HttpRequest, share: Share) -> Query:
     """Return the first fields of the query by name, without secrets."""
     text = str(request.META.get("QUERY_STRING", ""))
     fields = text[:URL_CHARS].split("&", QUERY_FIELDS)[:QUERY_FIELDS]
@@ -326,7 +333,7 @@ def _query(request: HttpRequest, share: Share) -> dict[str, str]:
         name, _equals, value = field.partition("=")
         if name or value:
             pairs.append((unquote_plus(name), unquote_plus(value)))
-    found: dict[str, str] = conf.get_scrubber().query(pairs)
+    found: Query = conf.get_scrubber().query(pairs)
     read = sum(len(field) + 1 for field in fields[: len(pairs)])
     if not is_complete or len(text) > read:
         left_out = more(len(text) - read, "characters")

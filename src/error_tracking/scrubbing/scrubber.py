@@ -379,18 +379,29 @@ class Scrubber:
     def _key(self, key: str) -> tuple[str, int]:
         return self.line(key, KEY_CHARS), self._names.level(key)
 
-    def query(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """Return query or form *pairs* by name, the values of secret names filtered."""
-        found: dict[str, str] = {}
+    def query(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str | list[str]]:
+        """
+        Return query or form *pairs* by name, the values of secret names filtered.
+
+        A name that comes again has a list of its values, in their order.
+        """
+        found: dict[str, str | list[str]] = {}
         for key, value in islice(pairs, MAX_BREADTH):
             name, level = self._key_of(key)
             is_credential = level == BY_VALUE and is_mixed(value) and len(value) > 4
             is_token = level == BY_VALUE and is_token_like(value)
             if value and (level >= AS_KEY or is_credential or is_token):
                 note(value)
-                found[name] = FILTERED
+                kept = FILTERED
             else:
-                found[name] = self.text(value)
+                kept = self.text(value)
+            earlier = found.get(name)
+            if earlier is None:
+                found[name] = kept
+            elif isinstance(earlier, list):
+                earlier.append(kept)
+            else:
+                found[name] = [earlier, kept]
         return found
 
     def path(self, path: str, kwargs: Mapping[str, object] | None = None) -> str:
