@@ -17,7 +17,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from error_tracking.admin import evidence
+from error_tracking.admin import bug_page, evidence
 from error_tracking.dashboard.trend import trend_of
 from error_tracking.models import ErrorLog, HourlyCount, KnownBug
 from tests.admin_urls import urlpatterns as admin_urlpatterns
@@ -106,6 +106,75 @@ def test_occurrences_are_stepped_through_by_their_reference(admin_client, bug):
     assert "basket 2 has no total" in middle.text
     unknown = page(admin_client, bug, "?occurrence=ffffffffff")
     assert "basket 3 has no total" in unknown.text
+
+
+def test_page_says_which_occurrence_it_shows(admin_client, bug, monkeypatch):
+    references = list(
+        ErrorLog.objects.order_by("-created", "-pk").values_list("reference", flat=True)
+    )
+    for number, reference in enumerate(references, start=1):
+        text = page(admin_client, bug, f"?occurrence={reference}").text
+        assert f"<strong>Occurrence {number} of 3 kept</strong>" in text
+    monkeypatch.setattr(bug_page, "POSITIONS_COUNTED", 2)
+    text = page(admin_client, bug, f"?occurrence={references[2]}").text
+    assert "<strong>Occurrence, 3 kept</strong>" in text
+
+
+def test_charts_say_how_high_they_are_and_what_time_they_show(admin_client, bug):
+    text = page(admin_client, bug).text
+    assert "up to 3 an hour" in text
+    assert "up to 3 a day" in text
+    ends = re.findall(r"et-ends.*?<span>(.*?)</span> <span>(.*?)</span>", text)
+    shown = page(admin_client, bug).context["page"]
+    assert ends == [
+        (shown.hours[0].label, shown.hours[-1].label),
+        (shown.days[0].label, shown.days[-1].label),
+    ]
+
+
+def test_rarer_actions_are_in_a_menu(client, admin_client, bug):
+    more = page(admin_client, bug).text.partition("More</summary>")[2]
+    more = more.partition("</details>")[0]
+    assert 'name="into"' in more
+    assert "?edit=1" in more
+    assert "/delete/" in more
+    staff(client, "view_knownbug")
+    assert "More</summary>" not in page(client, bug).text
+
+
+def test_issue_is_opened_from_the_actions(admin_client, bug):
+    KnownBug.objects.update(
+        github_issue_number=700, github_issue_url="https://github.com/a/b/issues/700"
+    )
+    text = page(admin_client, bug).text
+    assert re.search(
+        r'class="button" href="https://[^"]*/700"[^>]*>Open issue #700', text
+    )
+    KnownBug.objects.update(github_issue_url="javascript:alert(1)")
+    assert "Open issue" not in page(admin_client, bug).text
+    assert 'href="javascript:' not in page(admin_client, bug).text
+
+
+def test_saving_the_form_leads_back_to_the_page_of_the_bug(admin_client, bug):
+    address = reverse("admin:error_tracking_knownbug_change", args=[bug.pk])
+    form = admin_client.get(f"{address}?edit=1")
+    assert f"Back to the page of {bug.bug_id}" in form.text
+    fields = form.context["adminform"].form.initial
+    data = {name: value for name, value in fields.items() if value is not None}
+    data |= {"title": "Baskets without a total", "_save": "Save"}
+    response = admin_client.post(address, data)
+    assert response.url == address
+    bug.refresh_from_db()
+    assert bug.title == "Baskets without a total"
+
+
+def test_file_that_nobody_else_sees_is_explained(admin_client, bug):
+    bug.filings.all().delete()
+    filing = bug.filings.create(tracker="markdown", state="filed")
+    assert "not in a git checkout" not in page(admin_client, bug).text
+    filing.state = "local"
+    filing.save()
+    assert "not in a git checkout" in page(admin_client, bug).text
 
 
 def test_text_from_outside_never_becomes_markup(admin_client, bug):

@@ -156,7 +156,7 @@ class TestNeeds:
         assert list(self.look().needs) == []
         KnownBug.objects.update(regressed_at=timezone.now() - dt.timedelta(hours=3))
         [row] = self.look().needs
-        assert row.reasons == ("Regressed 3\xa0hours ago",)
+        assert row.reasons == ("Regressed 3 hours ago",)
 
     def test_bug_of_the_running_release_is_new(self, immediate, configure):
         configure(RELEASE="2026.3")

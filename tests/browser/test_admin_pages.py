@@ -163,9 +163,9 @@ def test_person_on_call_takes_a_bug_from_the_dashboard_to_the_end(visit, shop):
     page.goto(f"{window.address}{BUGS}?view=open")
     other = page.locator(".field-bug_id").first.inner_text()
     page.goto(bug_page)
-    page.locator("summary", has_text="Merge").click()
+    page.locator("summary", has_text="More").click()
     page.locator("input[name=into]").fill(other)
-    follow(page.locator("button:visible", has_text="Ask"))
+    follow(page.locator("button:visible", has_text="Merge…"))
     page.locator("label", has_text=other).locator("input").check()
     follow(page.locator(".et-actions button", has_text="Merge"))
     assert f"1 bug merged into {other}." in window.said()
@@ -199,6 +199,47 @@ def test_nothing_of_a_list_sticks_out(visit, path, width):
     page = visit(width=width).open(path)
     assert page.evaluate(TOO_WIDE) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_menus_of_a_bug_open_one_at_a_time_and_stay_on_the_page(visit, width):
+    page = new_bug(visit(width=width))
+    menus = page.locator(".et-actions .et-menu")
+    assert menus.count() >= 5
+    for number in range(menus.count()):
+        menus.nth(number).locator("summary").click()
+        assert page.locator(".et-actions .et-menu[open]").count() == 1
+        panel = page.locator(".et-menu[open] > :not(summary)").bounding_box()
+        assert panel["x"] >= 0
+        assert panel["x"] + panel["width"] <= width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.keyboard.press("Escape")
+    assert page.locator(".et-menu[open]").count() == 0
+    # Whoever works with the keyboard goes on where the menu was.
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+
+
+def test_occurrences_are_stepped_through_with_the_keyboard(visit):
+    page = new_bug(visit())
+    shown = page.locator(".et-occurrence strong")
+    assert shown.inner_text().startswith("Occurrence 1 of ")
+    for key, number in (("j", 2), ("j", 3), ("k", 2)):
+        with page.expect_navigation():
+            page.keyboard.press(key)
+        assert shown.inner_text().startswith(f"Occurrence {number} of ")
+
+
+def test_buttons_show_the_focus(visit):
+    page = new_bug(visit())
+    page.locator("h1.et-message").evaluate("each => each.scrollIntoView()")
+    button = page.locator(".et-actions button", has_text="Start work")
+    page.locator(".et-actions button").first.focus()
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        if button.evaluate("each => each === document.activeElement"):
+            break
+    outline = "each => getComputedStyle(each).outlineStyle"
+    assert button.evaluate(outline) == "solid"
 
 
 @pytest.mark.parametrize("path", [DASHBOARD, "/errors/"])

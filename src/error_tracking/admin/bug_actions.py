@@ -47,10 +47,20 @@ MUTED_EVENTS = {"events_10": 10, "events_100": 100}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Action:
-    """A button: its name in the form, and what people read."""
+    """
+    A button.
+
+    Attributes:
+        name: What the form sends.
+        label: What people read.
+        menu: The menu beside the button, with the same action and a choice:
+            ``"release"`` or ``"people"``.
+
+    """
 
     name: str
     label: str | _StrPromise
+    menu: str = ""
 
 
 def offered(bug: KnownBug, *, can_file: bool) -> list[Action]:
@@ -60,7 +70,7 @@ def offered(bug: KnownBug, *, can_file: bool) -> list[Action]:
         return [Action("restore", _("Restore"))]
     actions = []
     if status != KnownBug.Status.RESOLVED:
-        actions.append(Action("resolve", _("Resolve")))
+        actions.append(Action("resolve", _("Resolve"), "release"))
     elif bug.merged_into_id is None:
         actions.append(Action("reopen", _("Open again")))
     if status == KnownBug.Status.MUTED:
@@ -68,7 +78,7 @@ def offered(bug: KnownBug, *, can_file: bool) -> list[Action]:
     if status == KnownBug.Status.OPEN:
         actions.append(Action("start", _("Start work")))
     if status in {KnownBug.Status.OPEN, KnownBug.Status.IN_PROGRESS}:
-        actions.append(Action("assign_to_me", _("Assign to me")))
+        actions.append(Action("assign_to_me", _("Assign to me"), "people"))
     if can_file and bug.merged_into_id is None:
         actions += _filing_actions(bug)
     return actions

@@ -33,6 +33,7 @@ from django.utils.translation import ngettext
 from error_tracking import conf
 from error_tracking.dashboard import attention
 from error_tracking.dashboard.bug_rows import names_of_users
+from error_tracking.dashboard.relative_time import age_text, ago_text
 from error_tracking.models import (
     ErrorGroup,
     Filing,
@@ -56,7 +57,6 @@ from .list_parts import (
     message_of_group,
     people_by,
 )
-from .relative_time import age_text, ago_text
 from .search_terms import parse
 
 if TYPE_CHECKING:
@@ -395,8 +395,6 @@ def _badges(bug: KnownBug, running: str) -> Iterable[tuple[str, str]]:
         yield _("regressed %(ago)s") % {"ago": ago}, "alert"
     elif running and bug.first_release == running and not bug.is_resolved:
         yield _("new in %(release)s") % {"release": running}, "alert"
-    if bug.status != KnownBug.Status.OPEN:
-        yield str(bug.get_status_display()), bug.status
     if bug.kind == KnownBug.Kind.INCIDENT:
         yield _("incident"), "alert"
     if bug.merged_into_id is not None:

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from error_tracking import conf
+from error_tracking.dashboard.relative_time import age_text, ago_text
 from error_tracking.dashboard.trend import Trend, trend_of
 from error_tracking.events.message_pattern import message_pattern
 from error_tracking.models import (
@@ -37,10 +38,11 @@ from error_tracking.utils import hour_of
 
 from . import evidence
 from .base import is_web
-from .relative_time import age_text, ago_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from django.db.models import QuerySet
 
 #: How many of the latest error logs the shares are taken from: enough for whole per cents.
 SAMPLE_LOGS = 500
@@ -52,6 +54,8 @@ NOT_FOUND = 404
 GROUPS_SHOWN = 20
 PULL_REQUESTS_SHOWN = 10
 HOURS_SHOWN = 24
+# Nobody steps further; behind a reference may be the oldest of 50,000.
+POSITIONS_COUNTED = 1_000
 DAYS_SHOWN = 30
 
 
@@ -104,9 +108,17 @@ class Point:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Occurrence:
-    """The occurrence that is shown, and its neighbours."""
+    """
+    The occurrence that is shown, and its neighbours.
+
+    Attributes:
+        position: Which one it is of those that are kept, the latest being 1; None
+            beyond the first thousand.
+
+    """
 
     log: ErrorLog
+    position: int | None
     message: str
     location: str
     location_url: str
@@ -175,6 +187,16 @@ class BugPage:
     dead_links: list[DeadLink]
     visitor_words: str
     shows_request: bool
+
+    @property
+    def busiest_hour(self) -> int:
+        """Return the count of the highest bar of the last hours."""
+        return max(point.count for point in self.hours)
+
+    @property
+    def busiest_day(self) -> int:
+        """Return the count of the highest bar of the last days."""
+        return max(point.count for point in self.days)
 
 
 def bug_page_for(bug: KnownBug, *, reference: str, shows_request: bool) -> BugPage:
@@ -651,6 +673,7 @@ def _occurrence(
     location, location_url = evidence.location_of(log)
     return Occurrence(
         log=log,
+        position=_position(logs.filter(newer, group__in=groups)),
         message=message,
         location=location,
         location_url=location_url,
@@ -663,6 +686,12 @@ def _occurrence(
         newer=_step(logs.filter(newer).first_of(groups, "created", "pk"), address),
         older=_step(logs.filter(older).first_of(groups, "-created", "-pk"), address),
     )
+
+
+def _position(newer: QuerySet[ErrorLog]) -> int | None:
+    """Return the position of the log that has the *newer* ones before it."""
+    count = newer.order_by()[:POSITIONS_COUNTED].count()
+    return count + 1 if count < POSITIONS_COUNTED else None
 
 
 def _step(log: ErrorLog | None, address: Callable[[int, str], str]) -> str:

@@ -31,7 +31,7 @@ from error_tracking.report.builder import build_report
 from error_tracking.report.markdown import bug_file
 
 from . import bug_actions, bug_list, search, undo_steps
-from .base import PageAdmin, link_to, without_nul
+from .base import PageAdmin, is_web, link_to, without_nul
 from .bug_page import bug_page_for
 
 LISTED = 100
@@ -453,6 +453,7 @@ class KnownBugAdmin(PageAdmin):
             reference=without_nul(request.GET.get("occurrence", ""))[:10].lower(),
             shows_request=shows_request,
         )
+        filings = list(bug.filings.order_by("tracker"))
         context = {
             "opts": self.opts,
             "title": bug.bug_id,
@@ -466,19 +467,22 @@ class KnownBugAdmin(PageAdmin):
                 args=[quote(bug.pk)],
                 current_app=self.admin_site.name,
             ),
-            "filings": [
-                (row, _place_of(row, bug)) for row in bug.filings.order_by("tracker")
-            ],
+            "filings": [(row, _place_of(row, bug)) for row in filings],
+            "has_local_file": any(row.state == Filing.State.LOCAL for row in filings),
             # It has the message as it is.
             "agent_text": bug_file(build_report(bug)) if shows_request else "",
+            "issue_url": bug.github_issue_url if is_web(bug.github_issue_url) else "",
         }
         if can_change:
             can_file = self.has_file_issue_permission(request)
             is_here = not bug.is_deleted and bug.merged_into_id is None
+            actions = bug_actions.offered(bug, can_file=can_file)
+            has_people_menu = any(action.menu == "people" for action in actions)
             context |= {
-                "actions": bug_actions.offered(bug, can_file=can_file),
-                "can_resolve": is_here and not bug.is_resolved,
-                "can_assign": is_here,
+                "actions": actions,
+                # Elsewhere it is beside "Assign to me".
+                "has_people_menu": is_here and not has_people_menu,
+                "can_merge": is_here,
                 "can_mute": is_here and bug.status in {"open", "in_progress"},
                 "can_comment": can_file and bug.github_issue_number is not None,
                 "mute_choices": bug_actions.MUTE_CHOICES,
@@ -546,6 +550,16 @@ class KnownBugAdmin(PageAdmin):
             return super().response_change(request, obj)
         getattr(self, name)(request, KnownBug.all_objects.filter(pk=obj.pk))
         return HttpResponseRedirect(request.get_full_path())
+
+    def response_post_save_change(
+        self, request: HttpRequest, obj: KnownBug
+    ) -> HttpResponseRedirect:
+        """Show the page of the bug again, from which one came."""
+        page = "admin:error_tracking_knownbug_change"
+        site = self.admin_site.name
+        return HttpResponseRedirect(
+            reverse(page, args=[quote(obj.pk)], current_app=site)
+        )
 
     @staticmethod
     def _offered(bug: KnownBug) -> set[str]:

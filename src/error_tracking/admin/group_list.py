@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from error_tracking.dashboard.relative_time import age_text
 from error_tracking.models import ErrorGroup, ErrorLog
 
 from .bug_page import why_no_bug
@@ -30,7 +31,6 @@ from .list_parts import (
     people_by,
     selects_of,
 )
-from .relative_time import age_text
 from .search_terms import parse
 
 if TYPE_CHECKING:

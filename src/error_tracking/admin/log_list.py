@@ -11,13 +11,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from error_tracking.dashboard.relative_time import ago_text
 from error_tracking.events.message_pattern import message_pattern
 from error_tracking.models import ErrorLog, KnownBug
 from error_tracking.utils import clean_line
 
 from .keyset import AFTER, BEFORE, KeysetChangeList
 from .list_parts import Limit, Select, choices_counted, limits_of, selects_of
-from .relative_time import ago_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,13 +13,14 @@ import itertools
 from collections.abc import Collection
 
 from django.db.models import Q
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from error_tracking import conf
 from error_tracking.models import HourlyCount, KnownBug
 from error_tracking.utils import hour_of
+
+from .relative_time import age_text
 
 #: Rows that fit on the first screen.
 SHOWN = 8
@@ -141,13 +142,13 @@ def reasons_of(need: Need, people: int, now: dt.datetime) -> list[str]:
         values = {"count": f"{need.spike.count:,}", "usual": f"{usual:,}"}
         texts.append(_("%(count)s times in an hour, usually %(usual)s") % values)
     if "regressed" in need.kinds and bug.regressed_at is not None:
-        span = timesince(bug.regressed_at, now, depth=1)
+        span = age_text(bug.regressed_at, now)
         texts.append(_("Regressed %(time)s ago") % {"time": span})
     if "new" in need.kinds:
         texts.append(_new_text(bug, now))
     if "critical" in need.kinds:
-        span = timesince(bug.created, now, depth=1)
-        texts.append(_("Critical, unassigned for %(time)s") % {"time": span})
+        span = age_text(bug.created, now)
+        texts.append(_("Unassigned for %(time)s") % {"time": span})
     if people > 1:
         met = ngettext("%(count)s person", "%(count)s people", people)
         texts.append(met % {"count": f"{people:,}"})
@@ -158,4 +159,4 @@ def _new_text(bug: KnownBug, now: dt.datetime) -> str:
     release = conf.get_settings().release
     if release and bug.first_release == release:
         return _("New in %(release)s, which runs now") % {"release": release}
-    return _("New %(time)s ago") % {"time": timesince(bug.created, now, depth=1)}
+    return _("New %(time)s ago") % {"time": age_text(bug.created, now)}

@@ -29,7 +29,6 @@ from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
 from django.utils import formats, translation
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.csrf import csrf_protect
@@ -46,6 +45,7 @@ from error_tracking.pages.degradation import savepoints
 from . import charts, queries
 from .access import PERMISSION, refusal
 from .addresses import Lists
+from .relative_time import age_text
 
 #: Kinds of database problems that somebody expects who has just installed the app.
 NOT_MIGRATED = {"no table", "no column"}
@@ -273,7 +273,7 @@ def _recorder_text(health: recorder.Health) -> str:
     if health.stored_at is None:
         return _("The recorder has stored nothing yet.")
     values = {
-        "time": timesince(health.stored_at, depth=1),
+        "time": age_text(health.stored_at),
         "lost": f"{health.lost:,}",
         "waiting": filesizeformat(health.waiting_bytes),
     }

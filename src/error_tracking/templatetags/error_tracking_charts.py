@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from collections.abc import Sequence
 
 from django import template
-from django.utils.timesince import timesince
-from django.utils.translation import gettext as _
+
+from error_tracking.dashboard.relative_time import age_text, ago_text
 
 register = template.Library()
 
@@ -39,13 +38,5 @@ def spark(counts: Sequence[int]) -> list[Point]:
     return points
 
 
-@register.filter
-def span(moment: dt.datetime) -> str:
-    """Return how long it has been since *moment*, in its largest unit."""
-    return timesince(moment, depth=1)
-
-
-@register.filter
-def ago(moment: dt.datetime) -> str:
-    """Return how long ago *moment* was: "3 hours ago"."""
-    return _("%(time)s ago") % {"time": span(moment)}
+register.filter("span", age_text)
+register.filter("ago", ago_text)

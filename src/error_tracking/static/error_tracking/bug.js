@@ -1,6 +1,12 @@
 /* Keys for the occurrences, and copying; the page works without it. */
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.matches("input, textarea, select");
+  if (event.key === "Escape") {
+    for (const menu of document.querySelectorAll(".et-menu[open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  }
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) {
     return;
   }
