@@ -25,6 +25,7 @@ from error_tracking import (
     trackers,
 )
 from error_tracking.models import ErrorLog
+from error_tracking.recorder import machine
 from error_tracking.routers import ErrorTrackingRouter
 from tests.test_trackers import ADMINS
 
@@ -82,6 +83,8 @@ def test_a_class_is_ignored_as_its_path_is(configure, outbox, value):
     [
         ({"BEFORE_STORE": "tests.test_conf.OURS"}, "E005", "is not a function"),
         ({"IGNORE_EXCEPTIONS": ["builtins.int"]}, "W008", "is not an exception class"),
+        ({"TRACKERS": ["tests.test_conf.OURS"]}, "E005", "is not a tracker"),
+        ({"TEST_CREDENTIALS": "tests.test_conf.OURS"}, "E005", "is not a function"),
         ({"JOURNAL_DIR": "journals"}, "W010", "is relative, 'journals'"),
     ],
 )
@@ -111,6 +114,28 @@ def test_a_project_without_users_is_told_in_one_sentence(tmp_path):
     assert "AUTH_USER_MODEL, 'auth.User', is not installed" in answer.stderr
     assert "Add 'django.contrib.auth' to INSTALLED_APPS" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "remedy"),
+    [
+        ("auth.User", "Add 'django.contrib.auth' to INSTALLED_APPS"),
+        ("people.Member", "Add 'people' to INSTALLED_APPS."),
+        ("Member", "Add 'Member' to INSTALLED_APPS."),
+    ],
+)
+def test_user_model_that_is_not_installed_is_told(monkeypatch, model, remedy):
+    """Not with the fixture for settings: Django itself refuses such a model."""
+
+    def lookup(name):
+        raise LookupError(f"no model {name}")
+
+    monkeypatch.setattr(checks.django_settings, "AUTH_USER_MODEL", model)
+    monkeypatch.setattr(checks.apps, "get_model", lookup)
+    [message] = checks.check_users()
+    assert message.id == "error_tracking.E007"
+    assert repr(model) in message.msg
+    assert remedy in message.hint
 
 
 def test_a_long_name_from_the_environment_is_told(monkeypatch, configure):
@@ -404,6 +429,36 @@ def test_place_for_journals_is_checked_before_a_deploy(
     configure(JOURNAL_DIR=tmp_path / "file" / "journals")
     assert found() == ["error_tracking.W005"]
     assert ids() == []
+
+
+def test_folder_for_journals_that_others_own_is_told(configure, tmp_path, monkeypatch):
+    """Their journals could be read, and ours could be replaced by theirs."""
+    configure(JOURNAL_DIR=tmp_path)
+    owner = tmp_path.stat().st_uid
+    monkeypatch.setattr(machine, "user", lambda: owner + 1)
+    [message] = checks.check_journal()
+    assert message.id == "error_tracking.W005"
+    assert f"{tmp_path} belongs to user {owner}" in message.msg
+
+
+def test_folder_for_journals_that_may_not_be_written_is_told(
+    configure, tmp_path, monkeypatch
+):
+    """Not by its mode: tests may run as root."""
+    configure(JOURNAL_DIR=tmp_path / "journals")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    [message] = checks.check_journal()
+    assert f"{tmp_path} cannot be written to by this user" in message.msg
+
+
+def test_machine_without_a_temporary_folder_is_told(monkeypatch):
+    def nowhere():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(machine, "journal_root", nowhere)
+    [message] = checks.check_journal()
+    assert message.id == "error_tracking.W005"
+    assert "No usable temporary directory found" in message.msg
 
 
 class TestMail:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib
 import logging
 import pickle
 import subprocess
@@ -388,6 +389,46 @@ class TestLogging:
         }
 
     @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            # A brace at the end, and no JSON before it.
+            ("no till {7}", "no till {7}"),
+            ('sold ["a", {}', 'sold ["a", {}'),
+            # An object of which no key is the event's name.
+            ('{"till": 7}', '{"till": 7}'),
+            # The text of a traceback that names no file: only the class is known.
+            (
+                "failed 1\nTraceback (most recent call last):\nValueError: a",
+                "failed 2\nTraceback (most recent call last):\nValueError: b",
+            ),
+            # One that ends before the class: the line before it is all there is.
+            (
+                "failed\nTraceback (most recent call last):\n  (cut off)",
+                "failed\nTraceback (most recent call last):\n  (cut too)",
+            ),
+            # What is no text is grouped by where it was logged.
+            (5, 6),
+        ],
+    )
+    def test_lines_that_tell_little_are_grouped(self, handler, outbox, first, second):
+        for message in (first, second):
+            log.error(message)
+        assert len({event.fingerprint for event in outbox}) == 1
+        assert [event.message for event in outbox] == [str(first), str(second)]
+
+    def test_record_of_the_projects_own_class_makes_its_own_text(self, handler, outbox):
+        """As those of libraries for messages in the style of str.format()."""
+
+        class Braces(logging.LogRecord):
+            def getMessage(self):
+                return self.msg.format(*self.args)
+
+        handler.emit(
+            Braces("shop", logging.ERROR, "", 1, "order {} failed", (7,), None)
+        )
+        assert [event.message for event in outbox] == ["order 7 failed"]
+
+    @pytest.mark.parametrize(
         "name", ["django.request", "django.security.DisallowedHost", "celery.app.trace"]
     )
     def test_what_arrives_another_way_is_left_out(self, handler, outbox, name):
@@ -688,6 +729,42 @@ def failing_task(number, password=""):
 
 def failing_task_in_context(context, password, number):
     fail()
+
+
+def test_library_that_is_imported_later_is_connected_once(tmp_path, monkeypatch):
+    """The finder waits for one import, and the module does not show that it did."""
+    (tmp_path / "till_library.py").write_text("OPEN = True\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    connected = []
+    monkeypatch.setattr(install, "_connect", connected.append)
+    monkeypatch.setattr(install, "_watcher", install._ImportWatcher())
+    monkeypatch.setitem(install.SOURCES_ON_IMPORT, "ninja", "till_library")
+    monkeypatch.setitem(install.SOURCES_ON_IMPORT, "drf", "no_such_library")
+    monkeypatch.setitem(install.SOURCES_ON_IMPORT, "rq", "json")
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path.copy())
+    for source in ("ninja", "drf", "rq"):
+        assert install.install.__wrapped__(source) is True
+    assert connected == ["rq"], "its library is there already"
+    connected.clear()
+    import till_library
+
+    assert connected == ["ninja"]
+    assert till_library.__loader__ is till_library.__spec__.loader
+    assert type(till_library.__loader__).__module__ != install.__name__
+    monkeypatch.delitem(sys.modules, "till_library")
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        importlib.import_module("no_such_library")
+    assert connected == ["ninja"]
+    assert install._watcher not in sys.meta_path
+
+
+def test_disabled_sources_are_not_connected(monkeypatch):
+    """Celery is: a worker needs the task that sweeps."""
+    connected = []
+    monkeypatch.setattr(install, "install", connected.append)
+    install.install_all(disabled=["threads", "celery", "rq"])
+    every = {*install.SOURCES, *install.SOURCES_ON_IMPORT}
+    assert set(connected) == every - {"threads", "rq"}
 
 
 def test_what_needs_a_missing_library_is_not_installed(monkeypatch):

@@ -348,8 +348,8 @@ def check_encoding(databases: Sequence[str] | None = None, **_kwargs: Any) -> Me
     alias = write_alias(ErrorLog)
     if alias not in (databases or ()) or connections[alias].vendor != "mysql":
         return
-    narrow = _narrow_encodings(alias)
-    if narrow:
+    narrow = _narrow_encodings(alias)  # pragma: no cover  MySQL only
+    if narrow:  # pragma: no cover
         yield checks.Warning(
             f"Database {alias!r} cannot store every character: emoji, for example, "
             f"become question marks. {'; '.join(narrow)}.",
@@ -360,7 +360,7 @@ def check_encoding(databases: Sequence[str] | None = None, **_kwargs: Any) -> Me
         )
 
 
-def _narrow_encodings(alias: str) -> list[str]:
+def _narrow_encodings(alias: str) -> list[str]:  # pragma: no cover  MySQL only
     """Return who uses an encoding other than utf8mb4, as clauses."""
     # MariaDB keeps identifiers and JSON in utf8mb4 or binary, whatever the table uses.
     columns = (
@@ -464,10 +464,8 @@ def is_django_mailing() -> bool:
 
 
 def _innermost_existing(folder: Path) -> Path:
-    for each in (folder, *folder.absolute().parents):
-        if each.exists():
-            return each
-    return Path("/")
+    folders = (folder, *folder.absolute().parents)
+    return next(each for each in folders if each.exists())
 
 
 def _why_unusable(root: Path, place: Path) -> str:

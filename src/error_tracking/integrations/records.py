@@ -153,8 +153,6 @@ def _event_of_json(text: str) -> str:
         values = json.loads(brace + rest)
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(values, dict):
-        return ""
     event = _event_of(values)
     return f"{head.strip()} {event}".strip() if event else ""
 
