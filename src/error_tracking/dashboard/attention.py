@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import itertools
 from collections.abc import Collection
 
 from django.db.models import Q
@@ -84,53 +83,57 @@ def condition(environment: str, now: dt.datetime) -> Q:
 
 
 def _condition(now: dt.datetime, spiking: Collection[int]) -> Q:
-    release = conf.get_settings().release
-    nobody = Q(assignee=None)
+    """Return the condition for bugs that have one of the kinds that :func:`_kinds` finds."""
+    status = KnownBug.Status
     is_new = Q(created__gte=now - NEW_FOR)
+    release = conf.get_settings().release
     if release:
         is_new |= Q(first_release=release)
     is_critical = Q(severity=KnownBug.Severity.CRITICAL)
-    regressed = Q(regressed_at__gte=now - REGRESSED_FOR)
-    status = KnownBug.Status
-    waits = Q(status=status.OPEN) & (regressed | (nobody & (is_new | is_critical)))
-    spikes = Q(status=status.IN_PROGRESS) | Q(status=status.OPEN)
-    spikes &= Q(pk__in=list(spiking))
+    waits_for_somebody = Q(assignee=None) & (is_new | is_critical)
+    is_regressed = Q(regressed_at__gte=now - REGRESSED_FOR)
+    waits = Q(status=status.OPEN) & (is_regressed | waits_for_somebody)
+    in_work = Q(status__in=(status.OPEN, status.IN_PROGRESS))
+    spikes = in_work & Q(pk__in=list(spiking))
     return Q(is_deleted=False) & (waits | spikes)
 
 
 def _spikes(environment: str, now: dt.datetime) -> dict[int, Spike]:
     """Return the bugs that spike, also those of the hour before: it may just have ended."""
     this_hour = hour_of(now)
-    hours = (this_hour, this_hour - dt.timedelta(hours=1))
     spikes: dict[int, Spike] = {}
-    found = (HourlyCount.objects.spiking(environment, hour) for hour in hours)
-    for group, count, usual in itertools.chain.from_iterable(found):
-        if group.bug_id is None:
-            continue
-        known = spikes.get(group.bug_id)
-        if known is None or count > known.count:
-            spikes[group.bug_id] = Spike(count, usual)
+    for hour in (this_hour, this_hour - dt.timedelta(hours=1)):
+        for group, count, usual in HourlyCount.objects.spiking(environment, hour):
+            if group.bug_id is None:
+                continue
+            known = spikes.get(group.bug_id)
+            if known is None or count > known.count:
+                spikes[group.bug_id] = Spike(count, usual)
     return spikes
 
 
 def _kinds(bug: KnownBug, spike: Spike | None, now: dt.datetime) -> tuple[str, ...]:
-    kinds = []
-    if spike is not None:
-        kinds.append("spiking")
     is_open = bug.status == KnownBug.Status.OPEN
     regressed_at = bug.regressed_at
     is_regressed = regressed_at is not None and regressed_at >= now - REGRESSED_FOR
+    waits_for_somebody = is_open and bug.assignee_id is None
+    is_new = bug.created >= now - NEW_FOR or _is_of_running_release(bug)
+    kinds = []
+    if spike is not None:
+        kinds.append("spiking")
     if is_open and is_regressed:
         kinds.append("regressed")
-    release = conf.get_settings().release
-    is_of_release = bool(release) and bug.first_release == release
-    is_new = bug.created >= now - NEW_FOR or is_of_release
-    waits = is_open and bug.assignee_id is None
-    if waits and is_new and not is_regressed:
+    # One that came back is known already, also if it was found this morning.
+    if waits_for_somebody and is_new and not is_regressed:
         kinds.append("new")
-    if waits and bug.severity == KnownBug.Severity.CRITICAL:
+    if waits_for_somebody and bug.severity == KnownBug.Severity.CRITICAL:
         kinds.append("critical")
     return tuple(kinds)
+
+
+def _is_of_running_release(bug: KnownBug) -> bool:
+    release = conf.get_settings().release
+    return bool(release) and bug.first_release == release
 
 
 def reasons_of(need: Need, people: int, now: dt.datetime) -> list[str]:
@@ -156,7 +159,7 @@ def reasons_of(need: Need, people: int, now: dt.datetime) -> list[str]:
 
 
 def _new_text(bug: KnownBug, now: dt.datetime) -> str:
-    release = conf.get_settings().release
-    if release and bug.first_release == release:
-        return _("New in %(release)s, which runs now") % {"release": release}
+    if _is_of_running_release(bug):
+        values = {"release": bug.first_release}
+        return _("New in %(release)s, which runs now") % values
     return _("New %(time)s ago") % {"time": age_text(bug.created, now)}

@@ -71,21 +71,40 @@ def most_frequent_bugs(
     for group in groups:
         if group.bug_id is not None:
             most[group.bug_id] += group.most
-    ranked = [pk for pk, _most in most.most_common()]
-    rows_of_group = _rows_of_group(since, now)
-    first = set(ranked[: max(2 * number, ROWS_READ_FIRST // rows_of_group)])
-    counts = counts_of([group.pk for group in groups if group.bug_id in first], since)
+    ranked = [pk for pk, _count in most.most_common()]
+    counted_first = max(2 * number, ROWS_READ_FIRST // _rows_of_group(since, now))
+    first, others = ranked[:counted_first], ranked[counted_first:]
+    counts = _counts_of_bugs(groups, first, since)
     bugs = _by_bug(groups, counts)
-    rest = [pk for pk in ranked if pk not in first]
-    least = 0
-    if len(bugs) >= number:
-        least = bugs.most_common(number)[-1][1]
-    if rest and most[rest[0]] > least:
-        wanted = set(rest)
-        others = [group.pk for group in groups if group.bug_id in wanted]
-        counts |= counts_of(others, since)
+    if others and most[others[0]] > _least_of_first(bugs, number):
+        # That many in the period would be enough to be among the first.
+        counts |= _counts_of_bugs(groups, others, since)
         bugs = _by_bug(groups, counts)
     return dict(bugs.most_common(number)), counts
+
+
+def _counts_of_bugs(
+    groups: Iterable[SeenGroup], bugs: Iterable[int], since: dt.datetime
+) -> dict[int, int]:
+    """Return how often the groups of *bugs* were seen since then, by group."""
+    wanted = set(bugs)
+    return counts_of([group.pk for group in groups if group.bug_id in wanted], since)
+
+
+def _by_bug(groups: Iterable[SeenGroup], counts: Mapping[int, int]) -> Counter[int]:
+    bugs: Counter[int] = Counter()
+    for group in groups:
+        if group.bug_id is not None and group.pk in counts:
+            bugs[group.bug_id] += counts[group.pk]
+    return bugs
+
+
+def _least_of_first(bugs: Counter[int], number: int) -> int:
+    """Return the count of the last of the first *number* bugs, 0 if there are fewer."""
+    if len(bugs) < number:
+        return 0
+    _pk, count = bugs.most_common(number)[-1]
+    return count
 
 
 def _first_whole_day(since: dt.datetime) -> dt.date:
@@ -118,16 +137,7 @@ def counts_of(
         The counts by primary key, of groups that were seen.
 
     """
-    first_day = _first_whole_day(since)
-    in_days = Q(day__gte=first_day)
-    in_hours = Q(hour__gte=since, hour__lt=start_of_day(first_day))
-    if until is not None:
-        last_day = day_of(until)
-        in_days &= Q(day__lt=last_day)
-        if last_day < first_day:
-            in_hours &= Q(hour__lt=until)
-        else:
-            in_hours |= Q(hour__gte=start_of_day(last_day), hour__lt=until)
+    in_days, in_hours = _days_and_hours(since, until)
     keys = list(groups)
     days = DailyCount.objects.filter(in_days, group__in=keys)
     hours = HourlyCount.objects.filter(in_hours, group__in=keys)
@@ -137,6 +147,23 @@ def counts_of(
     for group, seen in sums_of_days.union(sums_of_hours, all=True):
         counts[group] += seen
     return dict(counts)
+
+
+def _days_and_hours(since: dt.datetime, until: dt.datetime | None) -> tuple[Q, Q]:
+    """Return the conditions for the whole days of a period, and for its other hours."""
+    first_day = _first_whole_day(since)
+    in_days = Q(day__gte=first_day)
+    in_hours = Q(hour__gte=since, hour__lt=start_of_day(first_day))
+    if until is None:
+        return in_days, in_hours
+    last_day = day_of(until)
+    in_days &= Q(day__lt=last_day)
+    if last_day < first_day:
+        # It begins and ends within one day.
+        in_hours &= Q(hour__lt=until)
+    else:
+        in_hours |= Q(hour__gte=start_of_day(last_day), hour__lt=until)
+    return in_days, in_hours
 
 
 def counts_before(
@@ -149,14 +176,6 @@ def counts_before(
     for group, seen in counts_of(bug_of.keys(), since - length, since).items():
         counts[bug_of[group]] += seen
     return dict(counts)
-
-
-def _by_bug(groups: Iterable[SeenGroup], counts: Mapping[int, int]) -> Counter[int]:
-    bugs: Counter[int] = Counter()
-    for group in groups:
-        if group.bug_id is not None and group.pk in counts:
-            bugs[group.bug_id] += counts[group.pk]
-    return bugs
 
 
 def routes_failing(
