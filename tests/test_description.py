@@ -11,7 +11,8 @@ from error_tracking.bugs import gate
 from error_tracking.events.stacktrace import exceptions_from
 from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
 from error_tracking.recorder import store
-from error_tracking.report.builder import automatic_description, build_report
+from error_tracking.report.automatic_texts import automatic_description
+from error_tracking.report.builder import build_report
 from error_tracking.report.markdown import bug_file, issue_body
 from tests.factories import make_event, raised
 from tests.message_errors import sentence

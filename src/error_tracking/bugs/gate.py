@@ -32,7 +32,7 @@ from error_tracking.models import (
     KnownBug,
     Sequence,
 )
-from error_tracking.report.builder import (
+from error_tracking.report.automatic_texts import (
     automatic_cause,
     automatic_description,
     automatic_title,

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.conf.urls.i18n import is_language_prefix_patterns_used
+from django.urls import URLPattern
 from django.utils.translation import get_language_from_path
 
 from error_tracking.models import ErrorLog
@@ -17,7 +18,7 @@ from .known_names import PublicNames
 from .placeholders import Shape, placeholder_argument
 from .row_builder import rows_of
 from .setup import PathArgument, Setup
-from .views import pattern_of, permissions_of
+from .views import permissions_of
 
 PATH_KINDS = ("file", "folder", "missing")
 USER_KINDS = ("anonymous", "plain", "staff", "superuser")
@@ -36,9 +37,10 @@ SEGMENTS = 4
 def setup_from(
     log: ErrorLog,
     frames: list[dict[str, Any]],
-    view: str,
     names: PublicNames,
     shapes: dict[str, Shape],
+    pattern: URLPattern | None,
+    view: str,
 ) -> Setup:
     """
     Return what a test needs to repeat the failure that *log* has.
@@ -46,16 +48,16 @@ def setup_from(
     Args:
         log: The stored error.
         frames: The project's own frames in it.
-        view: The view where there are none.
         names: Which names may leave.
-        shapes: Those of ``kwargs``, ``query`` and ``body``.
+        shapes: Of ``kwargs``, ``query`` and ``body``, and of their parts.
+        pattern: That of the route, None where there is none.
+        view: The view where there are no frames.
     """
-    stored = _mapping(_mapping(log.context).get("setup"))
-    request = _mapping(log.request_data)
-    pattern = pattern_of(log.url_pattern) if log.url_pattern.startswith("/") else None
+    stored = mapping(mapping(log.context).get("setup"))
+    request = mapping(log.request_data)
     places = places_of(frames) or place_of_view(view)
     user_kind = stored.get("user")
-    headers = _mapping(request.get("headers"))
+    headers = mapping(request.get("headers"))
     return Setup(
         user_kind=user_kind if user_kind in USER_KINDS else "",
         permissions=permissions_of(pattern.callback) if pattern is not None else (),
@@ -67,14 +69,14 @@ def setup_from(
         is_form="form" in str(headers.get("Content-Type", "")),
         session=_session(stored, names),
         rows=rows_of(log, stored, names, shapes),
-        paths=_paths(_mapping(_mapping(log.context).get("command")), names),
+        paths=_paths(mapping(mapping(log.context).get("command")), names),
         places=places,
         line=raising_line(frames),
         app=app_of(places),
     )
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def mapping(value: Any) -> dict[str, Any]:
     """Return *value* if it is a mapping; stored JSON may be anything."""
     if isinstance(value, dict):
         return value
@@ -109,15 +111,12 @@ def _language_prefix(log: ErrorLog, script_name: str) -> str:
         language = get_language_from_path(path)
     except Exception:  # noqa: BLE001  perhaps the first import of the project's URLs
         return ""
-    first = path.split("/")[1:2]
-    if (
-        is_used
-        and language
-        and first
-        and not log.url_pattern.startswith(f"/{first[0]}/")
-    ):
-        return f"/{first[0]}"
-    return ""
+    if not is_used or not language:
+        return ""
+    first_segment = path.removeprefix("/").partition("/")[0]
+    if not first_segment or log.url_pattern.startswith(f"/{first_segment}/"):
+        return ""
+    return f"/{first_segment}"
 
 
 def _host(log: ErrorLog) -> str:
@@ -140,7 +139,7 @@ def _host(log: ErrorLog) -> str:
 def _session(stored: dict[str, Any], names: PublicNames) -> dict[str, Shape]:
     """Return what the session had under names that the project knows."""
     found: dict[str, Shape] = {}
-    for name, shape in _mapping(stored.get("session")).items():
+    for name, shape in mapping(stored.get("session")).items():
         if names.name(name) == name:
             found[name] = names.tree(shape)
     return found
@@ -153,7 +152,7 @@ def _paths(command: dict[str, Any], names: PublicNames) -> tuple[PathArgument, .
         return ()
     found = []
     for position, word in enumerate(arguments):
-        stored = _mapping(_mapping(command.get("paths")).get(str(position)))
+        stored = mapping(mapping(command.get("paths")).get(str(position)))
         kind = stored.get("kind")
         if kind not in PATH_KINDS:
             continue

@@ -37,17 +37,17 @@ _RELATIONS = {
 }
 
 
-def own_frames(exception: Frame, limit: int = FRAMES) -> list[dict[str, Any]]:
+def own_frames(exception: Frame) -> list[dict[str, Any]]:
     """
     Return the project's own frames of a stored *exception*, with paths of the checkout.
 
-    Recursion is folded. Of more than *limit* the outermost one stays: it is where the
+    Recursion is folded. Of more than ``FRAMES`` the outermost one stays: it is where the
     project's code was entered.
     """
     own = [frame for frame in exception.get("frames") or () if frame.get("in_app")]
     folded = [frame for frame in fold(own) if frame is not None]
-    if len(folded) > limit:
-        folded = [folded[0], *folded[len(folded) - limit + 1 :]]
+    if len(folded) > FRAMES:
+        folded = [folded[0], *folded[1 - FRAMES :]]
     return [{**frame, "filename": checkout_path(frame)} for frame in folded]
 
 

@@ -18,6 +18,9 @@ _NAMES = frozenset({"perm", "perms", "permission"})
 
 def pattern_of(route: str) -> URLPattern | None:
     """Return the pattern with the normalised *route*, None where there is none."""
+    if not route.startswith("/"):
+        # Of a task or a command.
+        return None
     try:
         for pattern, view_route in _patterns(get_resolver().url_patterns, ""):
             if route in {normalize_route(view_route), _without_prefix(view_route)}:
