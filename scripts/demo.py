@@ -20,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
 
 if TYPE_CHECKING:
@@ -31,25 +31,46 @@ EXAMPLE = ROOT / "example"
 TIMES = 3
 START_SECONDS = 30.0
 WAIT_SECONDS = 30.0
+BOUNDARY = "edge"
+PORTS = range(8000, 8050)
+LOG_CHARS = 2_000
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Row:
-    """One kind of failure: what was sent, and what is there now."""
+    """
+    One kind of failure: what was sent, and what is there now.
+
+    Attributes:
+        name: What the zoo calls it.
+        statuses: The answers to its requests; of a command its exit statuses.
+        added: How many of these failures were recorded.
+        seen: How often its group was seen, also in earlier demonstrations.
+        bug: The number of its bug, ``""`` without one.
+        why_not: Why it is no bug.
+        file: The name of its bug file.
+        issue: ``#`` and the number of its issue, ``-`` for a bug without one.
+        problems: What is not as expected, in words.
+
+    """
 
     name: str
-    sent: int
     statuses: list[int]
     added: int
     seen: int
-    bug: str
-    why_not: str
-    file: str
-    issue: str
-    problems: list[str]
+    bug: str = ""
+    why_not: str = ""
+    file: str = ""
+    issue: str = ""
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def sent(self) -> int:
+        """How many requests were sent."""
+        return len(self.statuses)
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """End with *message* and status 2: the demonstration itself could not run."""
     sys.stderr.write(f"{message}\n")
     sys.exit(2)
@@ -77,20 +98,24 @@ def migrate() -> None:
 
 def free_port(wanted: int | None) -> int:
     """Return *wanted*, or the first free port from 8000 on."""
-    for port in [wanted] if wanted else range(8000, 8050):
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+    ports = [wanted] if wanted else PORTS
+    for port in ports:
+        if is_free(port):
             return port
-    fail(
-        f"Port {wanted} is taken: choose another with --port."
-        if wanted
-        else "No port from 8000 to 8049 is free."
-    )
-    raise AssertionError
+    if wanted:
+        fail(f"Port {wanted} is taken: choose another with --port.")
+    fail(f"No port from {PORTS[0]} to {PORTS[-1]} is free: choose one with --port.")
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server can listen on *port* of this machine."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
@@ -112,9 +137,8 @@ def server(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         deadline = time.monotonic() + START_SECONDS
         while request(port, "/") != 200:
             if process.poll() is not None or time.monotonic() > deadline:
-                fail(
-                    f"The example's server did not start. The end of its log:\n{log.read_text()[-2_000:]}"
-                )
+                end_of_log = log.read_text()[-LOG_CHARS:]
+                fail(f"The server did not start. The end of its log:\n{end_of_log}")
             time.sleep(0.1)
         yield process
     finally:
@@ -143,9 +167,8 @@ def request(
     try:
         with urllib.request.urlopen(asked, timeout=20) as response:  # noqa: S310  http, to this machine
             status: int = response.status
-            with contextlib.suppress(
-                Exception
-            ):  # a body cut off half-way is what one of them is about
+            # One of the failures cuts its body off half-way.
+            with contextlib.suppress(Exception):
                 response.read()
             return status
     except urllib.error.HTTPError as error:
@@ -163,29 +186,37 @@ def provoke(animal: Any, port: int) -> int:
         return subprocess.run(
             command, cwd=EXAMPLE, capture_output=True, check=False
         ).returncode
-    headers = {
-        "Accept": "application/json"
-        if animal.accepts_json
-        else "text/html,application/xhtml+xml"
-    }
-    body = None
-    if animal.upload:
-        file = f'Content-Disposition: form-data; name="{animal.upload}"; filename="pony.gif"\r\n\r\nGIF89a, not a PNG'
-        parts = [
-            f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}'
-            for name, value in animal.form.items()
-        ]
-        body = (
-            "".join(f"--edge\r\n{part}\r\n" for part in [*parts, file]).encode()
-            + b"--edge--\r\n"
-        )
-        headers["Content-Type"] = "multipart/form-data; boundary=edge"
-    elif animal.is_api:
-        body = animal.body.encode() or None
-        headers["Content-Type"] = "application/json"
-    elif animal.method == "POST":
-        body = urlencode(animal.form).encode()
+    body, content_type = body_of(animal)
+    headers = {"Accept": "text/html,application/xhtml+xml"}
+    if animal.accepts_json:
+        headers["Accept"] = "application/json"
+    if content_type:
+        headers["Content-Type"] = content_type
     return request(port, animal.path, animal.method, headers, body)
+
+
+def body_of(animal: Any) -> tuple[bytes | None, str]:
+    """Return the body of the request and its content type, ``""`` for that of a form."""
+    if animal.upload:
+        return multipart_body(animal), f"multipart/form-data; boundary={BOUNDARY}"
+    if animal.is_api:
+        return animal.body.encode() or None, "application/json"
+    if animal.method == "POST":
+        return urlencode(animal.form).encode(), ""
+    return None, ""
+
+
+def multipart_body(animal: Any) -> bytes:
+    """Return the fields of a form, and a file that is not what its name says."""
+    parts = []
+    for name, value in animal.form.items():
+        parts.append(f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}')
+    parts.append(
+        f'Content-Disposition: form-data; name="{animal.upload}"; filename="pony.gif"'
+        "\r\n\r\nGIF89a, not a PNG"
+    )
+    lines = [f"--{BOUNDARY}\r\n{part}\r\n" for part in parts]
+    return "".join([*lines, f"--{BOUNDARY}--\r\n"]).encode()
 
 
 def groups_by_name() -> dict[str, Any]:
@@ -206,23 +237,19 @@ def wait_until_settled(before: dict[str, int], times: int) -> None:
 
     deadline = time.monotonic() + WAIT_SECONDS
     expected = len(animals()) * times
+    wanted_bugs = sum(animal.is_bug for animal in animals())
+    unfinished = Filing.objects.exclude(state__in=("filed", "local", "failed"))
     while time.monotonic() < deadline:
+        groups = groups_by_name()
         counted = sum(
-            group.times_seen - before.get(name, 0)
-            for name, group in groups_by_name().items()
+            group.times_seen - before.get(name, 0) for name, group in groups.items()
         )
-        open_filings = Filing.objects.exclude(
-            state__in=("filed", "local", "failed")
-        ).count()
+        waiting = unfinished.count()
         show_progress(
-            f"{counted} of {expected} errors recorded, {open_filings} filings open"
+            f"{counted} of {expected} errors recorded, {waiting} filings open"
         )
-        wanted = sum(animal.is_bug for animal in animals())
-        if (
-            counted >= expected
-            and not open_filings
-            and KnownBug.objects.count() >= wanted
-        ):
+        has_all_bugs = KnownBug.objects.count() >= wanted_bugs
+        if counted >= expected and not waiting and has_all_bugs:
             break
         time.sleep(0.3)
     show_progress("")
@@ -242,69 +269,70 @@ def animals() -> list[Any]:
     return ANIMALS
 
 
-def look(
+def rows_for(
     statuses: dict[str, list[int]], before: dict[str, int], times: int
 ) -> list[Row]:
-    """Return what became of each kind of failure, with what is missing."""
+    """
+    Return what became of each kind of failure, with what is missing.
+
+    Args:
+        statuses: The answers, by the name of the failure.
+        before: How often each group was seen before the demonstration.
+        times: How many requests were sent for each.
+
+    """
+    groups = groups_by_name()
+    rows = []
+    for animal in animals():
+        name = animal.name
+        row = row_for(animal, groups.get(name), statuses[name], before.get(name, 0))
+        problems = problems_of(row, animal, groups.get(name), times)
+        rows.append(dataclasses.replace(row, problems=problems))
+    return rows
+
+
+def row_for(animal: Any, group: Any, statuses: list[int], seen_before: int) -> Row:
+    """Return what is there now of *animal*; *group* is None where nothing is."""
+    seen = group.times_seen if group else 0
+    row = Row(animal.name, statuses, added=seen - seen_before, seen=seen)
+    if group is None:
+        return row
+    bug = group.bug
+    if bug is None:
+        return dataclasses.replace(row, why_not=group.verdict_reason)
+    issue = "-"
+    if bug.github_issue_number:
+        issue = f"#{bug.github_issue_number}"
+    return dataclasses.replace(row, bug=bug.bug_id, file=bug.file_name, issue=issue)
+
+
+def problems_of(row: Row, animal: Any, group: Any, times: int) -> list[str]:
+    """Return what is not as *animal* promises."""
     from django.conf import settings
 
     from error_tracking import conf
 
-    groups = groups_by_name()
+    problems = []
+    if set(row.statuses) != {animal.status}:
+        problems.append(f"answered {row.statuses}, expected {animal.status}")
+    if row.added != times:
+        problems.append(f"{times} were sent, {row.added} were recorded")
+    if animal.is_bug and not row.bug:
+        problems.append("became no bug")
+    if row.bug and not animal.is_bug:
+        problems.append("became a bug, which it should not")
+    if not row.bug:
+        return problems
     folder = conf.get_settings().planning_dir
-    has_github = bool(settings.ERROR_TRACKING["GITHUB_REPO"])
-    rows = []
-    for animal in animals():
-        group = groups.get(animal.name)
-        bug = group.bug if group else None
-        seen = group.times_seen if group else 0
-        added = seen - before.get(animal.name, 0)
-        problems = []
-        if set(statuses[animal.name]) != {animal.status}:
-            problems.append(
-                f"answered {statuses[animal.name]}, expected {animal.status}"
-            )
-        if added != times:
-            problems.append(f"{times} were sent, {added} were recorded")
-        if (bug is not None) is not animal.is_bug:
-            problems.append(
-                "became no bug"
-                if animal.is_bug
-                else "became a bug, which it should not"
-            )
-        if bug is not None and not (
-            bug.file_name and (folder / bug.file_name).is_file()
-        ):
-            problems.append("has no bug file")
-        problems += (
-            [
-                f"was not filed with {each.tracker}: {each.reason}"
-                for each in bug.filings.filter(state="failed")
-            ]
-            if bug
-            else []
-        )
-        if bug is not None and has_github and not bug.github_issue_number:
-            problems.append("has no GitHub issue")
-        rows.append(
-            Row(
-                name=animal.name,
-                sent=times,
-                statuses=statuses[animal.name],
-                added=added,
-                seen=seen,
-                bug=bug.bug_id if bug else "",
-                why_not=group.verdict_reason if group and not bug else "",
-                file=bug.file_name if bug else "",
-                issue=(
-                    f"#{bug.github_issue_number}" if bug.github_issue_number else "-"
-                )
-                if bug
-                else "",
-                problems=problems,
-            )
-        )
-    return rows
+    if not row.file or not (folder / row.file).is_file():
+        problems.append("has no bug file")
+    problems += [
+        f"was not filed with {filing.tracker}: {filing.reason}"
+        for filing in group.bug.filings.filter(state="failed")
+    ]
+    if settings.ERROR_TRACKING["GITHUB_REPO"] and row.issue == "-":
+        problems.append("has no GitHub issue")
+    return problems
 
 
 def print_table(rows: list[Row]) -> None:
@@ -330,19 +358,16 @@ def print_table(rows: list[Row]) -> None:
         )
         for row in rows
     ]
-    widths = [
-        max(len(line[index]) for line in (heads, *cells)) for index in range(len(heads))
-    ]
-    for line in (heads, tuple("-" * width for width in widths), *cells):
-        print(
-            "  ".join(
-                text.ljust(width) for text, width in zip(line, widths, strict=True)
-            ).rstrip()
-        )
+    columns = list(zip(heads, *cells, strict=True))
+    widths = [max(len(text) for text in column) for column in columns]
+    rule = tuple("-" * width for width in widths)
+    for line in (heads, rule, *cells):
+        padded = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+        print("  ".join(padded).rstrip())
 
 
-def main() -> int:
-    """Run the demonstration; return the exit status."""
+def parsed_options() -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -350,6 +375,7 @@ def main() -> int:
         "--once",
         action="store_true",
         default=os.environ.get("ONCE") in {"1", "true", "yes"},
+        help="end when the table is printed",
     )
     parser.add_argument(
         "--port",
@@ -368,65 +394,81 @@ def main() -> int:
         action="store_true",
         help="forget what earlier demonstrations recorded",
     )
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the demonstration; return the exit status."""
+    options = parsed_options()
     data = Path(os.environ.get("EXAMPLE_DATA_DIR", EXAMPLE))
     if options.fresh:
         for name in ("data", "planning"):
             shutil.rmtree(data / name, ignore_errors=True)
     set_up_django()
     migrate()
-    before = {name: group.times_seen for name, group in groups_by_name().items()}
     port = free_port(options.port)
     with server(port, data / "data" / "server.log") as process:
-        statuses: dict[str, list[int]] = {}
-        for animal in animals():
-            show_progress(f"failing: {animal.name}")
-            statuses[animal.name] = [
-                provoke(animal, port) for _ in range(options.times)
-            ]
-        wait_until_settled(before, options.times)
-        rows = look(statuses, before, options.times)
-        tell(rows, port, as_json=options.json)
-        problems = [
-            f"{row.name}: {problem}" for row in rows for problem in row.problems
-        ]
-        for problem in problems:
-            sys.stderr.write(f"MISSING  {problem}\n")
+        rows = demonstrate(port, options.times)
+        if options.json:
+            print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+        else:
+            print_results(rows, port)
+        has_problems = report_problems(rows)
         if not options.once:
             print("\nServing until you press Ctrl-C …", flush=True)
             with contextlib.suppress(KeyboardInterrupt):
                 process.wait()
             print("\nStopped.")
             return 0
-    return 1 if problems else 0
+    return 1 if has_problems else 0
 
 
-def tell(rows: list[Row], port: int, *, as_json: bool) -> None:
-    """Print the table and where to look."""
+def demonstrate(port: int, times: int) -> list[Row]:
+    """Let everything fail *times* times, and return what became of it."""
+    before = {name: group.times_seen for name, group in groups_by_name().items()}
+    statuses: dict[str, list[int]] = {}
+    for animal in animals():
+        show_progress(f"failing: {animal.name}")
+        statuses[animal.name] = [provoke(animal, port) for _ in range(times)]
+    wait_until_settled(before, times)
+    return rows_for(statuses, before, times)
+
+
+def report_problems(rows: list[Row]) -> bool:
+    """Write what is missing to the standard error; return whether anything is."""
+    has_problems = False
+    for row in rows:
+        for problem in row.problems:
+            sys.stderr.write(f"MISSING  {row.name}: {problem}\n")
+            has_problems = True
+    return has_problems
+
+
+def print_results(rows: list[Row], port: int) -> None:
+    """Print the table, its sums and where to look."""
     from error_tracking import conf
 
-    if as_json:
-        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
-        return
-    base = f"http://127.0.0.1:{port}"
-    bugs = [row for row in rows if row.bug]
+    settings = conf.get_settings()
     print_table(rows)
+    requests = sum(row.sent for row in rows)
+    groups = sum(row.seen > 0 for row in rows)
+    bugs = [row for row in rows if row.bug]
+    files = sum(row.file != "" for row in bugs)
+    issues = sum(row.issue.startswith("#") for row in bugs)
     print(
-        f"\n{sum(row.sent for row in rows)} requests failed: {len({row.name for row in rows if row.seen})} groups, "
-        f"{len(bugs)} bugs, {sum(bool(row.file) for row in bugs)} bug files, "
-        f"{sum(row.issue.startswith('#') for row in bugs)} GitHub issues"
-        + (
-            ""
-            if conf.get_settings().GITHUB_REPO
-            else " (no repository: set ERROR_TRACKING_GITHUB_REPO=owner/name)"
-        )
+        f"\n{requests} requests failed: {groups} groups, {len(bugs)} bugs, "
+        f"{files} bug files, {issues} GitHub issues"
     )
+    if not settings.GITHUB_REPO:
+        print("(no repository: set ERROR_TRACKING_GITHUB_REPO=owner/name)")
+    base = f"http://127.0.0.1:{port}"
     print(f"\nThe error zoo   {base}/")
     print(
-        f"The dashboard   {base}/admin/error_tracking/dashboard/   log in as admin, password admin (demonstration only)"
+        f"The dashboard   {base}/admin/error_tracking/dashboard/   "
+        "log in as admin, password admin (demonstration only)"
     )
     if bugs:
-        path = conf.get_settings().planning_dir / bugs[0].file
+        path = settings.planning_dir / bugs[0].file
         print(f"A bug file      {os.path.relpath(path)}")
 
 
