@@ -48,8 +48,23 @@ SERVERS = {
     "2 sync workers": ("--workers=2",),
     "1 worker, 8 threads": ("--workers=1", "--threads=8"),
 }
+PORTS = {"postgres": 5432, "mariadb": 3306}
 CONNECTIONS = 8
 PACKAGES = ("django", "psycopg", "sentry-sdk", "django-admin-errors", "gunicorn")
+#: What a process of the measured site executes to count what its variant stored, as n.
+_COUNTING = {
+    "django-error-tracking": (
+        "from error_tracking import recorder; recorder.start(); recorder.flush(60); "
+        "from error_tracking.models import HourlyTotal as T; "
+        "n = sum(T.objects.values_list('count', flat=True))"
+    ),
+    "django-admin-errors": (
+        "from admin_errors.models import Issue; "
+        "n = sum(Issue.objects.values_list('count', flat=True))"
+    ),
+    "row per error": "n = site.row_model().objects.count()",
+    "none": "n = 0",
+}
 TARGETS = {
     "request without an error": "≤ 2 µs, ratio ≤ 1.02",
     "failing request, stored whole": "≤ 1,500 µs",
@@ -84,11 +99,11 @@ def database(kind: str) -> Iterator[dict[str, str]]:
         try:
             yield {"BENCH_DATABASE": kind, "BENCH_NAME": name, "BENCH_FOLDER": folder}
         finally:
-            _execute(
-                kind,
-                f"DROP DATABASE {name}"
-                + (" WITH (FORCE)" if kind == "postgres" else ""),
-            )
+            drop = f"DROP DATABASE {name}"
+            if kind == "postgres":
+                # Connections of a server that was killed may still be there.
+                drop += " WITH (FORCE)"
+            _execute(kind, drop)
 
 
 def _execute(kind: str, statement: str) -> None:
@@ -125,85 +140,102 @@ def run(environment: dict[str, str], *arguments: str) -> str:
 
 def children_of(pid: int) -> list[int]:
     """Return the processes that *pid* has started."""
-    return [
-        int(each)
-        for each in Path(f"/proc/{pid}/task/{pid}/children")
-        .read_text(encoding="utf-8")
-        .split()
-    ]
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    return [int(word) for word in text.split()]
 
 
 def resident_megabytes(pids: list[int]) -> float:
     """Return the largest resident memory of *pids*."""
-    sizes = [
-        int(
-            re.search(
-                r"VmRSS:\s+(\d+)",
-                Path(f"/proc/{pid}/status").read_text(encoding="utf-8"),
-            )[1]
-        )  # type: ignore[index]
-        for pid in pids
-    ]
-    return max(sizes) / 1024
+    return max(_resident_kilobytes(pid) for pid in pids) / 1024
+
+
+def _resident_kilobytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return _number_in(r"VmRSS:\s+(\d+)", status)
+
+
+def _number_in(pattern: str, text: str) -> int:
+    found = re.search(pattern, text)
+    if found is None:
+        sys.exit(f"{pattern} was not found in:\n{text}")
+    return int(found[1])
 
 
 def storm(
     variant: str, server: tuple[str, ...], environment: dict[str, str], seconds: int
 ) -> dict[str, float]:
-    """Return requests per second, share counted and memory growth of *variant* under failing requests."""
-    port = free_port()
+    """
+    Measure *variant* under failing requests.
+
+    Args:
+        variant: One of ``VARIANTS``.
+        server: Arguments of gunicorn.
+        environment: That of :func:`database`.
+        seconds: How long the storm lasts, after a second to warm up.
+
+    Returns:
+        Requests per second, the share of them that was counted, and by how many
+        megabytes the largest worker grew.
+
+    """
     environment = {**os.environ, **environment, "BENCH_VARIANT": variant}
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        *server,
-        f"--bind=127.0.0.1:{port}",
-        "bench.wsgi:application",
-    ]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
-    )
-    try:
-        _await(port)
-        body = "&".join(
-            f"{name}={value.replace(' ', '+')}" for name, value in FORM.items()
-        )
-        script = Path(environment["BENCH_FOLDER"], "post.lua")
-        script.write_text(
-            f'wrk.method = "POST"\nwrk.body = [[{body}]]\n'
-            'wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"\nwrk.headers["Accept"] = "text/html"\n',
-            encoding="utf-8",
-        )
-        load = [
-            "wrk",
-            "-t1",
-            f"-c{CONNECTIONS}",
-            "-s",
-            str(script),
-            f"http://127.0.0.1:{port}/fail",
-        ]
+    with _serving(server, environment) as (process, port):
+        load = _load(port, Path(environment["BENCH_FOLDER"]))
         subprocess.run([*load, "-d1s"], check=True, capture_output=True)
-        before, memory = (
-            _counted(variant, environment),
-            resident_megabytes(children_of(process.pid)),
-        )
+        counted_before = _counted(variant, environment)
+        memory = resident_megabytes(children_of(process.pid))
         answer = subprocess.run(
             [*load, f"-d{seconds}s"], check=True, capture_output=True, text=True
-        ).stdout
-        requests = int(re.search(r"(\d+) requests in", answer)[1])  # type: ignore[index]
+        )
+        requests = _number_in(r"(\d+) requests in", answer.stdout)
         growth = resident_megabytes(children_of(process.pid)) - memory
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-    counted = _counted(variant, environment) - before
-    # wrk leaves up to a request per connection unanswered at its end, which the server still serves.
-    share = min(1.0, counted / requests) if variant != "none" else 0.0
+    counted = _counted(variant, environment) - counted_before
+    share = 0.0
+    if variant != "none":
+        # wrk leaves up to a request per connection unanswered at its end, which the
+        # server still serves.
+        share = min(1.0, counted / requests)
     return {
         "requests per second": requests / seconds,
         "counted": share,
         "memory growth, MB": growth,
     }
+
+
+@contextlib.contextmanager
+def _serving(
+    server: tuple[str, ...], environment: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run the measured site for as long as the block takes; give its process and port."""
+    port = free_port()
+    program = [sys.executable, "-m", "gunicorn", *server]
+    process = subprocess.Popen(
+        [*program, f"--bind=127.0.0.1:{port}", "bench.wsgi:application"],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await(port)
+        yield process, port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _load(port: int, folder: Path) -> list[str]:
+    """Return the command that sends forms to a view that fails, without its duration."""
+    fields = [f"{name}={value.replace(' ', '+')}" for name, value in FORM.items()]
+    lines = [
+        'wrk.method = "POST"',
+        f"wrk.body = [[{'&'.join(fields)}]]",
+        'wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"',
+        'wrk.headers["Accept"] = "text/html"',
+    ]
+    script = folder / "post.lua"
+    script.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    address = f"http://127.0.0.1:{port}/fail"
+    return ["wrk", "-t1", f"-c{CONNECTIONS}", "-s", str(script), address]
 
 
 def _await(port: int) -> None:
@@ -217,31 +249,14 @@ def _await(port: int) -> None:
 
 
 def _counted(variant: str, environment: dict[str, str]) -> int:
+    """Return how many errors *variant* has counted."""
     if variant == "sentry-sdk":
         return sink.Sink.received
-    code = {
-        "django-error-tracking": (
-            "from error_tracking.models import HourlyTotal as T; n = sum(T.objects.values_list('count', flat=True))"
-        ),
-        "django-admin-errors": (
-            "from admin_errors.models import Issue; n = sum(Issue.objects.values_list('count', flat=True))"
-        ),
-        "row per error": "n = site.row_model().objects.count()",
-        "none": "n = 0",
-    }[variant]
-    if variant == "django-error-tracking":  # what is still on its way
+    if variant == "django-error-tracking":
+        # What is still on its way.
         time.sleep(1.5)
-        code = (
-            "from error_tracking import recorder; recorder.start(); recorder.flush(60); "
-            + code
-        )
-    return int(
-        run(
-            environment,
-            "-c",
-            f"from bench import site; site.configure(); {code}; print(n)",
-        ).split()[-1]
-    )
+    code = f"from bench import site; site.configure(); {_COUNTING[variant]}; print(n)"
+    return int(run(environment, "-c", code).split()[-1])
 
 
 def prepare(environment: dict[str, str]) -> None:
@@ -264,29 +279,23 @@ def storms(
         for _ in range(rounds):
             for variant in VARIANTS:
                 with database("postgres") as environment:
-                    prepare({**environment, "BENCH_VARIANT": variant, "BENCH_DSN": dsn})
-                    found[variant].append(
-                        storm(
-                            variant, server, {**environment, "BENCH_DSN": dsn}, seconds
-                        )
-                    )
-                print(
-                    f"  {name}: {variant}: {found[variant][-1]['requests per second']:.0f}/s",
-                    file=sys.stderr,
-                )
-        results[name] = {
-            variant: {
-                key: statistics.median(each[key] for each in values)
-                for key in values[0]
-            }
-            for variant, values in found.items()
-        }
-        for values in results[name].values():
-            values["share"] = (
-                values["requests per second"]
-                / results[name]["none"]["requests per second"]
-            )
+                    environment["BENCH_DSN"] = dsn
+                    prepare({**environment, "BENCH_VARIANT": variant})
+                    values = storm(variant, server, environment, seconds)
+                found[variant].append(values)
+                speed = values["requests per second"]
+                print(f"  {name}: {variant}: {speed:.0f}/s", file=sys.stderr)
+        medians = {variant: _medians(values) for variant, values in found.items()}
+        fastest = medians["none"]["requests per second"]
+        for values in medians.values():
+            values["share"] = values["requests per second"] / fastest
+        results[name] = medians
     return results
+
+
+def _medians(measured: list[dict[str, float]]) -> dict[str, float]:
+    names = measured[0]
+    return {name: statistics.median(each[name] for each in measured) for name in names}
 
 
 def attacks(seconds: int) -> dict[str, dict[str, float]]:
@@ -301,20 +310,17 @@ def attacks(seconds: int) -> dict[str, dict[str, float]]:
 
 def machine() -> str:
     """Return what the numbers were measured on."""
-    lines = (
-        Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        if Path("/proc/cpuinfo").exists()
-        else ""
-    )
-    model = re.search(r"model name\s*:\s*(.+)", lines)
-    versions = {name: _version(name) for name in PACKAGES}
+    model = None
+    processors = Path("/proc/cpuinfo")
+    if processors.exists():
+        text = processors.read_text(encoding="utf-8")
+        model = re.search(r"model name\s*:\s*(.+)", text)
     parts = [
         f"{os.cpu_count()} cores, {model[1] if model else platform.machine()}",
         f"Python {platform.python_version()}",
     ]
-    return ", ".join(
-        parts + [f"{name} {version}" for name, version in versions.items()]
-    )
+    parts += [f"{name} {_version(name)}" for name in PACKAGES]
+    return ", ".join(parts)
 
 
 def _version(name: str) -> str:
@@ -329,82 +335,106 @@ def _version(name: str) -> str:
 def tables(results: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     lines = [
+        *_request_table(results),
+        *_peers_table(results["peers"]),
+        *_page_table(results["page"]),
+        *_storm_tables(results.get("storms", {})),
+        *_attack_table(results.get("attacks", {})),
+        *_store_table(results["store"]),
+        *["", "## The secrets", "", secrets_table(results["secrets"])],
+        *_grouping_table(results["grouping"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _request_table(results: dict[str, Any]) -> list[str]:
+    lines = [
         "## What a request pays",
         "",
         "| µs, medians | plain | tracked | added | ratio | target |",
         "|---|--:|--:|--:|--:|---|",
     ]
     for name, values in results["paired"].items():
-        numbers = f"{values['plain']:.1f} | {values['tracked']:.1f} | {values['added']:.1f} | {values['ratio']:.3f}"
-        lines.append(f"| {name} | {numbers} | {TARGETS.get(name, '')} |")
+        lines.append(
+            f"| {name} | {values['plain']:.1f} | {values['tracked']:.1f} | "
+            f"{values['added']:.1f} | {values['ratio']:.3f} | {TARGETS.get(name, '')} |"
+        )
     for name in ("most added", "most times"):
         find = results["most expensive"][name]
+        tracked = find["plain"] + find["added"]
         lines.append(
             f"| most expensive request found, {name} | {1e3 * find['plain']:.1f} | "
-            f"{1e3 * (find['plain'] + find['added']):.1f} | {1e3 * find['added']:.1f} | "
+            f"{1e3 * tracked:.1f} | {1e3 * find['added']:.1f} | "
             f"{1 + find['times']:.1f} | ≤ 50,000 µs, and ten times |"
         )
     scrubbing = results["paired"]["failing request, stored whole"]["scrubbing"]
-    lines += [
-        "",
-        f"{scrubbing:.0f} µs of a failing request that is stored whole are scrubbing.",
-    ]
-    lines += [
+    text = (
+        f"{scrubbing:.0f} µs of a failing request that is stored whole are scrubbing."
+    )
+    return [*lines, "", text]
+
+
+def _peers_table(cases: dict[str, dict[str, dict[str, float]]]) -> list[str]:
+    trackers = peers.VARIANTS[1:]
+    lines = [
         "",
         "## Next to other trackers",
         "",
-        "| µs added, medians | plain request | "
-        + " | ".join(peers.VARIANTS[1:])
-        + " |",
-        "|---|--:" + "|--:" * len(peers.VARIANTS[1:]) + "|",
+        f"| µs added, medians | plain request | {' | '.join(trackers)} |",
+        f"|---|--:{'|--:' * len(trackers)}|",
     ]
-    for case, variants in results["peers"].items():
+    for case, variants in cases.items():
         plain = variants[peers.PLAIN]["median"]
-        added = [f"{variants[each]['added']:.1f}" for each in peers.VARIANTS[1:]]
-        lines.append(f"| {case} | {plain:.1f} | " + " | ".join(added) + " |")
-    lines += _page_table(results["page"])
-    for server, variants in results.get("storms", {}).items():
+        added = [f"{variants[tracker]['added']:.1f}" for tracker in trackers]
+        lines.append(f"| {case} | {plain:.1f} | {' | '.join(added)} |")
+    return lines
+
+
+def _storm_tables(storms: dict[str, dict[str, dict[str, float]]]) -> list[str]:
+    lines = []
+    for server, variants in storms.items():
         lines += [
             "",
             f"## A storm: {server}, PostgreSQL, every request fails, pages on",
             "",
-        ]
-        lines += [
             "| | requests/s | share of none | counted | memory growth, MB |",
             "|---|--:|--:|--:|--:|",
         ]
         for variant, values in variants.items():
-            counted = f"{values['counted']:.1%}" if variant != "none" else "-"
-            numbers = f"{values['requests per second']:.0f} | {values['share']:.2f} | {counted}"
+            counted = "-"
+            if variant != "none":
+                counted = f"{values['counted']:.1%}"
             lines.append(
-                f"| {variant} | {numbers} | {values['memory growth, MB']:.1f} |"
+                f"| {variant} | {values['requests per second']:.0f} | "
+                f"{values['share']:.2f} | {counted} | "
+                f"{values['memory growth, MB']:.1f} |"
             )
-    lines += _attack_table(results.get("attacks", {}))
-    lines += [
-        "",
-        "## The store",
-        "",
-        "| | whole events per second | bytes each |",
-        "|---|--:|--:|",
-    ]
-    for kind, values in results["store"].items():
-        lines.append(
-            f"| {kind} | {values['rows per second']:.0f} | {values['bytes each']} |"
-        )
-    lines += ["", "## The secrets", "", secrets_table(results["secrets"])]
-    grouping = results["grouping"]
+    return lines
+
+
+def _store_table(databases: dict[str, dict[str, float]]) -> list[str]:
+    lines = ["", "## The store", ""]
+    lines += ["| | whole events per second | bytes each |", "|---|--:|--:|"]
+    for kind, values in databases.items():
+        speed = values["rows per second"]
+        lines.append(f"| {kind} | {speed:.0f} | {values['bytes each']} |")
+    return lines
+
+
+def _grouping_table(grouping: dict[str, Any]) -> list[str]:
     same, pairs = grouping["same"], grouping["pairs"]
-    lines += [
+    lines = [
         "",
         "## The grouping",
         "",
         f"{pairs} pairs of real failures, {same} of which are one bug.",
         "",
+        "| rule | precision | recall |",
+        "|---|--:|--:|",
     ]
-    lines += ["| rule | precision | recall |", "|---|--:|--:|"]
     for rule, values in grouping["rules"].items():
         lines.append(f"| {rule} | {values['precision']:.3f} | {values['recall']:.3f} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _page_table(page: dict[str, float]) -> list[str]:
@@ -434,8 +464,8 @@ def _attack_table(attacks: dict[str, dict[str, float]]) -> list[str]:
     return lines
 
 
-def main() -> int:
-    """Measure everything, print the tables, write what was asked for."""
+def parsed_options() -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -459,60 +489,73 @@ def main() -> int:
         type=Path,
         help="write the numbers into this Markdown page, between its marks",
     )
-    options = parser.parse_args()
-    kinds = [
-        "sqlite",
-        *(
-            kind
-            for kind, port in (("postgres", 5432), ("mariadb", 3306))
-            if is_listening(port)
-        ),
-    ]
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure everything, print the tables, write what was asked for."""
+    options = parsed_options()
+    results = measure(options)
+    text = tables(results)
+    if options.json:
+        print(json.dumps(results, indent=2))
+    else:
+        print(text)
+    if options.page:
+        write_page(options.page, results, text)
+    return 0
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Return all numbers, as the tables and the JSON file have them."""
     results: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d")}
-    print("what a request pays …", file=sys.stderr)
-    results["paired"] = json.loads(
-        run({"BENCH_DATABASE": "sqlite"}, "-m", "bench.paired")
-    )
-    print("a friendly page …", file=sys.stderr)
-    results["page"] = json.loads(run({"BENCH_DATABASE": "sqlite"}, "-m", "bench.page"))
-    print("the most expensive request …", file=sys.stderr)
+    on_sqlite = {"BENCH_DATABASE": "sqlite"}
+    say("what a request pays …")
+    results["paired"] = json.loads(run(on_sqlite, "-m", "bench.paired"))
+    say("a friendly page …")
+    results["page"] = json.loads(run(on_sqlite, "-m", "bench.page"))
+    say("the most expensive request …")
     search = ("--minutes", str(options.search_minutes), "--json", "--report-only")
     results["most expensive"] = json.loads(run({}, "-m", "bench.fuzz_cost", *search))
-    print("what other trackers cost …", file=sys.stderr)
+    say("what other trackers cost …")
     results["peers"] = json.loads(run({}, "-m", "bench.peers"))
-    print("the store …", file=sys.stderr)
+    say("the store …")
+    kinds = ["sqlite", *(kind for kind, port in PORTS.items() if is_listening(port))]
     results["store"] = {}
     for kind in kinds:
         with database(kind) as environment:
             results["store"][kind] = json.loads(run(environment, "-m", "bench.store"))
-    print("the secrets …", file=sys.stderr)
+    say("the secrets …")
     results["secrets"] = json.loads(run({}, "-m", "bench.secrets", "--counts"))
-    print("the grouping …", file=sys.stderr)
+    say("the grouping …")
     results["grouping"] = json.loads(run({}, "-m", "bench.grouping"))
-    if shutil.which("wrk") and "postgres" in kinds:
-        print("storms …", file=sys.stderr)
-        with sink.running() as dsn:
-            results["storms"] = storms(options.rounds, options.seconds, dsn)
-        print("storms with an attacker in them …", file=sys.stderr)
-        results["attacks"] = attacks(options.seconds)
-    else:
-        print("SKIPPED: storms need wrk and PostgreSQL", file=sys.stderr)
-    text = tables(results)
-    print(json.dumps(results, indent=2) if options.json else text)
-    if options.page:
-        page = options.page.read_text(encoding="utf-8")
-        marked = f"<!-- numbers -->\n\nMeasured {results['date']} on {results['machine']}.\n\n{text}\n<!-- /numbers -->"
-        page = re.sub(
-            r"<!-- numbers -->.*<!-- /numbers -->",
-            lambda _: marked,
-            page,
-            flags=re.DOTALL,
-        )
-        options.page.write_text(page, encoding="utf-8")
-        options.page.with_suffix(".json").write_text(
-            json.dumps(results, indent=2) + "\n", encoding="utf-8"
-        )
-    return 0
+    if not shutil.which("wrk") or "postgres" not in kinds:
+        say("SKIPPED: storms need wrk and PostgreSQL")
+        return results
+    say("storms …")
+    with sink.running() as dsn:
+        results["storms"] = storms(options.rounds, options.seconds, dsn)
+    say("storms with an attacker in them …")
+    results["attacks"] = attacks(options.seconds)
+    return results
+
+
+def say(text: str) -> None:
+    """Show what is measured now, besides the results."""
+    print(text, file=sys.stderr)
+
+
+def write_page(path: Path, results: dict[str, Any], text: str) -> None:
+    """Write *text*, the tables, between the marks of the page, and *results* beside it."""
+    page = path.read_text(encoding="utf-8")
+    measured = f"Measured {results['date']} on {results['machine']}."
+    marked = f"<!-- numbers -->\n\n{measured}\n\n{text}\n<!-- /numbers -->"
+    page = re.sub(
+        r"<!-- numbers -->.*<!-- /numbers -->", lambda _: marked, page, flags=re.DOTALL
+    )
+    path.write_text(page, encoding="utf-8")
+    numbers = json.dumps(results, indent=2) + "\n"
+    path.with_suffix(".json").write_text(numbers, encoding="utf-8")
 
 
 if __name__ == "__main__":
