@@ -816,6 +816,81 @@ def test_rows_of_name_and_value(key):
     assert scrubber.tree([row]) == [{key: "X-Api-Key", "value": FILTERED}]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # In other languages and scripts.
+        *("lösenord=Basilikum42", "adgangskode: Basilikum42", "hasło=Basilikum42"),
+        *("şifre=Basilikum42", "heslo: Basilikum42", "salasana=Basilikum42"),
+        *("пароль: Basilikum42", "ПАРОЛЬ=Basilikum42", "密码\uff1aBasilikum42"),
+        *(
+            '{"パスワード": "Basilikum42"}',
+            "비밀번호=Basilikum42",
+            "κωδικός=Basilikum42",
+        ),
+        # In brackets behind its noun, and compared in code.
+        *("wrong password (Basilikum42)", "Password [Basilikum42] is short"),
+        *("password <Basilikum42> refused", "password != 'Basilikum42'"),
+        'secret !== "Basilikum42"',
+        # XML-RPC.
+        "<member><name>password</name><value><string>Basilikum42</string></value>",
+        # Commands.
+        *("unrar x -pBasilikum42 a.rar", "pdftotext -upw Basilikum42 a.pdf"),
+        *("pdftoppm -opw 'Basilikum42' a.pdf", "openssl enc -k Basilikum42 -in a"),
+        "['openssl', 'enc', '-k', 'Basilikum42']",
+    ],
+)
+def test_secret_is_found_behind_more_names_and_signs(text):
+    kept = scrubber.text(text)
+    assert "Basilikum42" not in kept
+    assert FILTERED in kept
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("CVV 123", "123"),
+        ("ssn 078-05-1120 is taken", "078-05-1120"),
+        ("Social Security Number 078051120", "078051120"),
+        ("4111.1111.1111.1111", "1111"),
+        ("4111_1111_1111_1111", "1111"),
+        ("de89370400440532013000", "370400440532013000"),
+        ("gb29 nwbk 6016 1331 9268 19", "6016"),
+    ],
+)
+def test_number_of_a_card_an_account_or_a_person(text, secret):
+    assert secret not in scrubber.text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'token': [ErrorDetail(string='This field is required.', code='required')]}",
+        "password: Ensure this field has no more than 128 characters.",
+        "password (optional)",
+        "password [required]",
+        "def login(password: str | None = None) -> Token | None:",
+        "if password != password2:",
+        'if token != "":',
+        'if token == "":',
+        "cvv 12 px",
+        "version 2024.1101.1200.0001",
+        "kommando de12abcd",
+        "hasOwner=True",
+        "the_slow_query=3",
+        "has_loaded: yes1",
+        "kode_order=A12345",
+    ],
+)
+def test_text_without_a_secret_stays(text):
+    assert scrubber.text(text) == text
+
+
+def test_quotes_around_an_address_stay():
+    text = "{'ann@example.org': (550, b'no such user'), \"o'brien@example.org\": 1}"
+    assert scrubber.text(text) == "{'[email]': (550, b'no such user'), \"[email]\": 1}"
+
+
 @pytest.mark.parametrize("limit", [20, 200, 1_000])
 @pytest.mark.parametrize("before", range(0, 40, 3))
 def test_secret_at_the_cut_is_not_kept_in_part(limit, before):

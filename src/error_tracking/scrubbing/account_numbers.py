@@ -42,8 +42,16 @@ def is_card(digits: str) -> bool:
     return total % 10 == 0
 
 
+# Other signs may as well stand in a number, a date or a version, so all four groups
+# have to be there.
+_FOURS = re.compile(r"(?<![\w.])[0-9]{4}([._/])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?!\w)")
+
+
 def card_spans(text: str) -> Iterator[Span]:
     """Yield card numbers, in one piece or in groups between spaces or dashes."""
+    for fours in _FOURS.finditer(text):
+        if is_card(fours[0].replace(fours[1], "")):
+            yield fours.start(), fours.end(), FILTERED
     for run in _DIGITS.finditer(text):
         groups = [
             (found.start(), found.end())
@@ -79,6 +87,7 @@ def _card_from(text: str, groups: list[tuple[int, int]], first: int) -> int:
 
 _IBAN = re.compile(
     r"[A-Z][A-Z]\d\d(?<!\w....)(?: ?[A-Z0-9]{4}){2,7}+(?: ?[A-Z0-9]{1,3})?(?!\w)"
+    r"|[a-z][a-z]\d\d(?<!\w....)(?: ?[a-z0-9]{4}){2,7}+(?: ?[a-z0-9]{1,3})?(?!\w)"
 )
 
 

@@ -61,6 +61,8 @@ def email_spans(text: str) -> Iterator[Span]:
         if local[0] in _NOBODY and text[domain.end() : domain.end() + 1] in {":", "/"}:
             continue
         start = local.start()
+        if local[0][0] == "'" == text[domain.end() : domain.end() + 1]:
+            start += 1  # quotes around the address
         if text[start - 1 : start] == "%":  # the rest of another escape: "%3Dann@…"
             start += 2
         if text[start - 1 : start] == "=" and _LAST_LABEL.search(local[0]):

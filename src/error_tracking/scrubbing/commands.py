@@ -41,11 +41,11 @@ def options(text: str, names: Names) -> Iterator[Span]:
                 yield (*found, FILTERED)
 
 
-MAY_BE_SHORT_OPTION = re.compile(r"[ '\"]-(?:[pPuUawAXb]|-user|-proxy-user|-auth)")
+MAY_BE_SHORT_OPTION = re.compile(r"[ '\"]-(?:[pPuUawAXbko]|-user|-proxy-user|-auth)")
 
 _COMMAND = re.compile(
     r"\b(mysql\w{0,10}|mariadb(?:-\w{1,10})?|sshpass|mongo\w{0,8}|7za?|zip|unzip|curl"
-    r"|wget|http|redis-cli|"
+    r"|rar|unrar|pdftotext|pdftoppm|pdfinfo|wget|http|redis-cli|"
     r"ldap\w{1,8}|docker|htpasswd|smbclient|svn|ftp|rabbitmqctl|ipmitool|sqlcmd|bcp"
     r"|isql|snmp\w{1,5}|"
     r"ansible\w{0,12}|openssl|keytool|psql|az(?= login))(?=[ '\"])"
@@ -70,6 +70,8 @@ _SHORT_USER = re.compile(
 )
 _SNMP = re.compile(rf"(?<=[ '\"])-[AX]{_GAP}?[\"']?({_WORD})")
 
+_PDF_PASSWORD = re.compile(rf"(?<=[ '\"])-[uo]pw{_GAP}[\"']?({_WORD})")
+
 # By how the command's name begins.
 _SHORT_OPTIONS = {
     "curl": _SHORT_USER,
@@ -80,7 +82,10 @@ _SHORT_OPTIONS = {
     ),
     "redis-cli": re.compile(rf"(?<=[ '\"])-a{_GAP}[\"']?({_WORD})"),
     "htpasswd": re.compile(r"-\w*b\w*\s+\S+\s+\S+\s+(\S+)"),
-    "openssl": re.compile(r"pass:([^\s\"']++)"),
+    "openssl": re.compile(rf"(?:pass:|(?<=[ '\"])-k{_GAP}[\"']?)([^\s\"']++)"),
+    "pdftotext": _PDF_PASSWORD,
+    "pdftoppm": _PDF_PASSWORD,
+    "pdfinfo": _PDF_PASSWORD,
     "psql": re.compile(r"(?!)"),
     "docker": re.compile(rf"(?<=login )[^\n]{{0,200}}?(?<=[ '\"])-p{_GAP}([^\s\"']++)"),
     "sqlcmd": _AFTER_P,

@@ -78,8 +78,19 @@ _ALWAYS_PARTS = _any_of(
     "privaterschluessel geheimerschlussel cleapi clavesecreta claveapi "
     "claveprivada chaveapi chavesecreta chavesegreta chaveprivada chiaveapi "
     "chiavesegreta chiaveprivata apisleutel privesleutel geheimesleutel "
-    "clesecrete cleprivee accesstok refreshtok secretaccess sharedaccess"
+    "clesecrete cleprivee accesstok refreshtok secretaccess sharedaccess "
+    # The word for a password in more languages.
+    "losenord adgangskode salasana lozinka"
 )
+
+# "Password", and what else says no less, in other scripts: names of a site's forms, and
+# what its sentences speak of.
+_IN_OTHER_SCRIPTS = _any_of(
+    "парол секрет токен пинкод 密码 密碼 口令 密钥 密鑰 令牌 验证码 驗證碼 パスワード "
+    "暗証番号 秘密鍵 トークン 비밀번호 암호 토큰 κωδικός συνθηματικό סיסמה סיסמא"
+)
+# Letters that have no accent to take off.
+_WITHOUT_STROKE = str.maketrans("łŁøØıđĐ", "lLoOidD")
 
 # Whole words of a name, secret wherever they stand.
 _ALWAYS_WORDS = words(
@@ -88,7 +99,7 @@ _ALWAYS_WORDS = words(
     "claves geheim contrasena passkey pincode codepin nip jws jwe cookies passwords "
     "card pan sas pkcs12 keytab htpasswd pgpass netrc geheimwort pac tan mtan salz "
     "losung palabraclave wpa psks seedphrase passes oauthtoken sessionid parola "
-    "wachtwoorden"
+    "wachtwoorden passord kodeord heslo haslo jelszo sifre"
 )
 
 # Whole words that are secret as the key of a mapping or of a query. In prose they
@@ -225,7 +236,7 @@ _HAS_ANY = re.compile(
     r"state|invite|licen|lizen|voucher|conn|factor|social|identifiants|zugang|anmelde|"
     r"inlog|toegang|beveilig|bestat|bestaet|sicher|relay|magic|grant|pan|nip|tan|wpa|"
     r"sas|losung|palab|palavra|parola|cartao|pkcs|keytab|pgpass|netrc|pac|credit|"
-    r"numero|remember"
+    r"numero|remember|losenord|kode|salasana|heslo|haslo|jelszo|sifre|lozinka"
 )
 _SPLIT = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -282,8 +293,10 @@ def level_of(name: str) -> int:
     short = name[-NAME_CHARS:]
     lowered = short.lower()
     if not lowered.isascii():
+        if _IN_OTHER_SCRIPTS.search(unicodedata.normalize("NFC", lowered)):
+            return ALWAYS
         # "contraseña" is compared as "contrasena".
-        decomposed = unicodedata.normalize("NFD", short)
+        decomposed = unicodedata.normalize("NFD", short).translate(_WITHOUT_STROKE)
         short = "".join(char for char in decomposed if char.isascii())
         lowered = short.lower()
     if not _HAS_ANY.search(lowered.replace("_", "").replace("-", "")):

@@ -25,7 +25,9 @@ _NAMING = re.compile(
 _CELL = re.compile(r"\s*+([\w .-]{1,80}+):?\s*+</")
 
 _NEXT_CELL = re.compile(
-    r"[^<]{0,80}</[\w:]{1,20}>\s*+<[\w:]{1,20}[^<>]{0,200}>([^<]++)<"
+    r"[^<]{0,80}</[\w:]{1,20}>\s*+<[\w:]{1,20}[^<>]{0,200}>"
+    # XML-RPC names the type inside of the cell: <value><string>x</string></value>.
+    r"(?:\s*+<\w{1,20}>)?([^<]++)<"
 )
 
 _FIRST_WORD = re.compile(r"\s{0,200}[^\s<>&]{1,200}")

@@ -41,7 +41,8 @@ PAIR = re.compile(
     ((?:{_CLOSE})*+)
     ([ \t]*+)
     (
-        =>|->|:=|={{1,3}}+|::?
+        =>|->|:=|={{1,3}}+|::?|\uff1a
+        |!={{1,2}}+(?=[ ]?[bru]?["'])           # in code, names are compared as well
         |%(?:25){{0,2}}3[ADad]                  # ":" or "=", URL-encoded
         |&\#(?:61|x3[dD]|58|x3[aA]);            # the same as entities of HTML
         |(?<=["'`]),                            # after a quoted name: ("name", "x")

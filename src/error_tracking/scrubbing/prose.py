@@ -36,6 +36,7 @@ NO_VALUES = words(
     "*** **** ***** "
     "****** ******** redacted hidden masked provided given supplied specified length "
     "contains field value "
+    "ensure enter "
     "der die das ist le la est el es il non nicht pas charfield textfield emailfield "
     "varchar char"
 )
@@ -76,6 +77,7 @@ _NOUN_PARTS = (
     *("pass", "pw", "wort", "contrase", "senha", "wacht", "parola", "clave", "pin "),
     *("otp ", "tan ", "secret", "token", "key", "bearer", "basic", "code", "digo d"),
     *("codice d", "session", "credential", "identified", "cv", "geheimzahl"),
+    *("ssn", "social sec"),
 )
 
 
@@ -103,7 +105,7 @@ _PHRASE_OF_NOUN = re.compile(
     rf"\\*[\"'`]?\s++(?:(?:for|of|f\u00fcr|von|pour|de|para|per|di|voor"
     rf"|van)\s\S{{1,80}}\s(?=(?:{_VERBS}|=)\s))?"
     rf"(?:(?:{_VERBS}|=)\s{{1,9}}+){{0,4}}+"
-    r"(\\*[\"'`](?=[^\s\"'`])|[^\s\"'`(){}\[\]<>]{4,400}+)"
+    r"[(\[<{]?(\\*[\"'`](?=[^\s\"'`])|[^\s\"'`(){}\[\]<>]{4,400}+)"
 )
 
 _LOOSE_NOUNS = (
@@ -138,6 +140,9 @@ def phrases(text: str, lowered: str, names: Names) -> Iterator[Span]:
         yield from _calls(text, lowered, names)
     if ":" in lowered:
         yield from _answers(lowered)
+    if "cv" in lowered or "ssn" in lowered or "social" in lowered:
+        for number in _NUMBER.finditer(lowered):
+            yield (*number.span(1), FILTERED)
     left = MOST_NOUNS
     for found in _PHRASE_OF_NOUN.finditer(lowered):
         left -= 1
@@ -158,6 +163,12 @@ def phrases(text: str, lowered: str, names: Names) -> Iterator[Span]:
             value = text[first:end]
             yield first, first + len(value.rstrip(",.;:)\"'")), FILTERED
 
+
+#: Numbers of a card and of a person, which have no letters: ``CVV 123``.
+_NUMBER = re.compile(
+    r"\b(?:cv[vc]2?|ssn|social security (?:number|no\.?))\s{1,3}(?:is )?"
+    r"([0-9]{3,4}|[0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4})(?![\w-])"
+)
 
 #: A question for a password, and what was answered: ``Password for ann: x``, ``Password
 #: (again): x``.

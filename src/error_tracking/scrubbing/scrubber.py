@@ -81,7 +81,7 @@ KEPT_HEADERS = words(
 
 
 # Without one of these signs a text has no pairs, addresses, numbers or commands in it.
-_SIGNS = re.compile(r"[=@\uff20$:%*<&'\"0-9-]")
+_SIGNS = re.compile(r"[=@\uff1a\uff20$:%*<&'\"0-9-]")
 
 
 # A letter outside ASCII as JSON writes it, or bytes of it: "contrase\\u00f1a",

@@ -124,6 +124,9 @@ _PART = re.compile(
 )
 _PART_END = re.compile(rf"{_LINE_BREAK}--")
 
+# What Django REST framework has beside each message: ErrorDetail(string="…", code="x").
+_CODE_OF_DETAIL = re.compile(r", code='[a-z_]{1,40}'(?=\))")
+
 # What stands around a value and is no part of it.
 _AROUND_VALUE = "\\\"'`,;()[]{} \n\t"
 _HARMLESS_WORDS = words("[filtered] none null true false")
@@ -457,6 +460,7 @@ def _may_have_pairs(text: str) -> bool:
         "=" in text
         or "->" in text
         or ":" in text
+        or "\uff1a" in text
         or "%3" in text
         or "'," in text
         or '",' in text
@@ -543,7 +547,8 @@ def _is_credential_in_query(bare: str, level: int) -> bool:
 
 def _has_only_sentences(value: str, bare: str) -> bool:
     """Return whether *value* is a message or a list of them: of a failed validation."""
-    quoted = QUOTED.findall(value.replace('\\"', '"'))
+    plain = _CODE_OF_DETAIL.sub("", value.replace('\\"', '"'))
+    quoted = QUOTED.findall(plain)
     texts = [double or single for double, single in quoted] or [bare]
     return all(text.count(" ") >= 2 and SENTENCE.fullmatch(text) for text in texts)
 
