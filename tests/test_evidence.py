@@ -151,7 +151,8 @@ def test_browser_is_named(agent, name):
     ],
 )
 def test_group_says_what_its_events_have_in_common(values, words):
-    assert words in bug_page._grouping(ErrorGroup(**{"error_type": "4xx", **values}))
+    group = ErrorGroup(**{"error_type": "4xx", "message_pattern": "", **values})
+    assert words in bug_page._grouping(group)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from django.urls import get_script_prefix, path, reverse
 
 import error_tracking
 from error_tracking.events.code_digest import file_text, function_digest
-from error_tracking.models import ErrorGroup, KnownBug
+from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
 from error_tracking.replay import (
     Failure,
     failing_as,
@@ -463,6 +463,11 @@ class TestRows:
         ]
         assert not make_user().is_staff
         assert get_user_model().objects.count() == 2
+
+    def test_related_row_of_another_model_is_created(self):
+        group = related_row(ErrorLog._meta.get_field("group"))
+        assert ErrorGroup.objects.get() == group
+        assert related_row(ErrorLog._meta.get_field("group")) == group
 
     def test_related_row_is_the_last_one_or_a_new_one(self):
         field = KnownBug._meta.get_field("assignee")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 try:
     from celery import current_app
     from celery.signals import worker_process_shutdown
-except ImportError:  # Celery is an extra
+except ImportError:  # pragma: no cover  Celery is an extra
     current_app = None
     worker_process_shutdown = None
 

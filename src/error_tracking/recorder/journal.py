@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 try:
     fcntl: Any = importlib.import_module("fcntl")
-except ImportError:  # Windows: journals are kept in memory
+except ImportError:  # pragma: no cover  Windows: journals are kept in memory
     fcntl = None
 
 EVENT = 1

@@ -91,7 +91,7 @@ def _insert(model: Any, instance: Any) -> None:
         return
     has_own_key = instance.pk is not None
     model._base_manager.bulk_create([instance])
-    if instance.pk is None:
+    if instance.pk is None:  # pragma: no cover
         # Of the databases, MySQL does not return the key.
         instance.pk = model._base_manager.order_by("-pk").values_list("pk")[0][0]
     if has_own_key:
@@ -101,7 +101,7 @@ def _insert(model: Any, instance: Any) -> None:
 def _continue_after_keys(model: Any) -> None:
     """Let PostgreSQL give no key again that a row was created with."""
     statements = connection.ops.sequence_reset_sql(no_style(), [model])
-    if statements:
+    if statements:  # pragma: no cover  PostgreSQL only
         with connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
