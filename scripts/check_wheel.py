@@ -37,10 +37,10 @@ TESTS = [
     "test_capture",
     "test_dashboard",
     "test_health",
-    "test_migrations",
     "test_page_matrix",
     "test_pages",
     "test_testing",
+    "test_upgrades",
 ]
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import re
 import shlex
 
 import pytest
-from django.apps import apps
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -523,49 +521,6 @@ class TestRequestAgain:
         for data in ({}, {"headers": "x"}, {"body": ["a", {"b": 1}], "headers": {}}):
             assert evidence.request_of(self.log(request_data=data))
         assert evidence.request_of(self.log(method="")) is None
-
-
-class TestPermissionForRequestData:
-    def test_whoever_could_view_error_logs_gets_it(self, db):
-        migration = importlib.import_module(
-            "error_tracking.migrations.0008_view_request_data"
-        )
-        view = Permission.objects.get(codename="view_errorlog")
-        new = Permission.objects.get(codename="view_request_data")
-        user = User.objects.create_user("ada")
-        user.user_permissions.add(view)
-        group = Group.objects.create(name="on call")
-        group.permissions.add(view)
-        other = User.objects.create_user("bob")
-        migration.grant(apps, None)
-        assert new in user.user_permissions.all()
-        assert new in group.permissions.all()
-        assert new not in other.user_permissions.all()
-
-    def test_new_site_has_nothing_to_grant(self, db):
-        migration = importlib.import_module(
-            "error_tracking.migrations.0008_view_request_data"
-        )
-        # Django creates permissions after all migrations have run.
-        of_logs = Permission.objects.filter(content_type__model="errorlog")
-        of_logs.delete()
-        migration.grant(apps, None)
-        assert not of_logs.exists()
-
-    def test_nothing_is_granted_where_users_are_in_no_database(self, db, monkeypatch):
-        migration = importlib.import_module(
-            "error_tracking.migrations.0008_view_request_data"
-        )
-        user = User.objects.create_user("ada")
-        user.user_permissions.add(Permission.objects.get(codename="view_errorlog"))
-        monkeypatch.setattr(
-            connection.introspection, "table_names", lambda *_args, **_kwargs: []
-        )
-        with CaptureQueriesContext(connection) as queries:
-            migration.grant(apps, None)
-        assert not queries.captured_queries
-        codenames = user.user_permissions.values_list("codename", flat=True)
-        assert list(codenames) == ["view_errorlog"]
 
 
 @pytest.mark.parametrize("term", ["B-001", "ValueError in", "till is empty"])

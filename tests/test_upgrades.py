@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import subprocess
 import sys
 import textwrap
 import uuid
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, migrations, models
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 
 from error_tracking import capture_exception
 from error_tracking.events import fingerprint
 from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
 from error_tracking.recorder import store
 from tests.factories import make_event
-from tests.test_migrations import LABEL, migrate
 
+LABEL = "error_tracking"
 ROOT = Path(__file__).resolve().parent.parent
 MOMENT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 #: A value for each kind of column, the most special kind first.
@@ -37,12 +41,42 @@ VALUES = {
     models.UUIDField: uuid.UUID(int=7),
 }
 
+# Before 0.1.0 there were these besides 0001_initial, which has taken their place.
+REPLACED = [
+    "0002_recorder_context_life",
+    "0003_journal_health",
+    "0004_filing_failures",
+    "0005_journal_counts",
+    "0006_gate_calls_itself",
+    "0007_what_visitors_are_told",
+    "0008_view_request_data",
+    "0009_plain_column_names",
+    "0010_digest_bugs_become_ordinary",
+    "0011_message_of_groups",
+    "0012_state_of_the_fix",
+    "0013_notes_on_issues",
+    "0014_automatic_description",
+    "0015_indexes_of_lists_and_sums",
+    "0016_daily_counts",
+    "0017_fill_daily_counts",
+    "0018_error_logs_of_a_user",
+]
+
 
 def names_of_migrations():
     """Return the names of our migrations, oldest first."""
     graph = MigrationExecutor(connection).loader.graph
     [newest] = graph.leaf_nodes(LABEL)
     return [name for label, name in graph.forwards_plan(newest) if label == LABEL]
+
+
+def migrate(name):
+    """Migrate to *name*, None for before the first, and return the models of that time."""
+    executor = MigrationExecutor(connection)
+    executor.migrate([(LABEL, name)])
+    executor.loader.build_graph()
+    nodes = [] if name is None else [(LABEL, name)]
+    return executor.loader.project_state(nodes).apps
 
 
 @pytest.fixture
@@ -102,67 +136,14 @@ def contents(apps):
     }
 
 
-def same_columns(before, after):
-    """
-    Return the pairs of values of columns that both have, as ``table.column: (old, new)``.
-
-    A table that was empty may have been filled from others.
-    """
-    return {
-        f"{name}.{column}": (old[column], new[column])
-        for name in before.keys() & after.keys()
-        if before[name]
-        for old, new in zip(before[name], after[name], strict=True)
-        for column in old.keys() & new.keys()
-    }
-
-
-def test_data_survives_every_migration_forwards(at_last):
-    first, *later = names_of_migrations()
-    apps = migrate(first)
-    fill(apps)
-    before = contents(apps)
-    for name in later:
-        after = contents(migrate(name))
-        lost = before.keys() - after.keys()
-        assert lost == set(), f"{name} drops {lost}"
-        changed = {
-            column: values
-            for column, values in same_columns(before, after).items()
-            if values[0] != values[1]
-        }
-        assert changed == {}, name
-        before = after
-
-
-def test_data_survives_every_migration_backwards_and_forwards_again(at_last):
-    names = names_of_migrations()
-    apps = migrate(names[-1])
-    fill(apps)
-    before = contents(apps)
-    oldest = contents(migrate(names[0]))
-    assert all(len(rows) == 1 for rows in oldest.values())
-    after = contents(migrate(names[-1]))
-    kept = {name: len(rows) for name, rows in after.items()}
-    # A table that did not exist at first is empty afterwards; no other row is lost.
-    assert {name for name, count in kept.items() if count != 1}.isdisjoint(oldest)
-    for name in oldest.keys() & before.keys():
-        columns = oldest[name][0].keys() & before[name][0].keys()
-        changed = {
-            column: (before[name][0][column], after[name][0][column])
-            for column in columns
-            if before[name][0][column] != after[name][0][column]
-        }
-        assert changed == {}, name
-
-
-def test_tables_go_and_come_back(at_last):
-    MigrationExecutor(connection).migrate([(LABEL, None)])
-    with connection.cursor() as cursor:
-        tables = connection.introspection.table_names(cursor)
-    assert [name for name in tables if name.startswith(f"{LABEL}_")] == []
-    apps = migrate(names_of_migrations()[-1])
-    assert all(rows == [] for rows in contents(apps).values())
+def assert_same_rows(older, newer, step):
+    """Assert that what *older* contains is in *newer*, but for columns that it has not."""
+    assert older.keys() <= newer.keys(), step
+    for name, rows in older.items():
+        for old, new in zip(rows, newer[name], strict=True):
+            shared = old.keys() & new.keys()
+            expected = {column: old[column] for column in shared}
+            assert {column: new[column] for column in shared} == expected, (step, name)
 
 
 def copy_server_names(apps, schema_editor):
@@ -203,25 +184,120 @@ class NextRelease(migrations.Migration):
     ]
 
 
-@pytest.fixture
-def next_release(transactional_db):
+@contextlib.contextmanager
+def next_release():
     """Give the models of a later release, on its tables; take the tables back in the end."""
     migration = NextRelease("9999_next_release", LABEL)
     executor = MigrationExecutor(connection)
     before = executor.loader.project_state()
     with connection.schema_editor() as editor:
         after = migration.apply(before.clone(), editor)
-    yield after.apps
-    with connection.schema_editor() as editor:
-        migration.unapply(before, editor)
+    try:
+        yield after.apps
+    finally:
+        with connection.schema_editor() as editor:
+            migration.unapply(before, editor)
 
 
-def test_two_releases_share_the_tables_during_a_deploy(next_release):
+def test_data_survives_every_migration_and_the_next_release(at_last):
+    names = names_of_migrations()
+    apps = migrate(names[0])
+    fill(apps)
+    before = contents(apps)
+    assert all(len(rows) == 1 for rows in before.values())
+    for name in names[1:]:
+        after = contents(migrate(name))
+        assert_same_rows(before, after, name)
+        before = after
+    with next_release() as apps:
+        after = contents(apps)
+    assert_same_rows(before, after, "the next release")
+    [old], [new] = before["errorlog"], after["errorlog"]
+    assert new["host_name"] == old["server_name"]
+
+
+def test_data_survives_the_way_back(at_last):
+    names = names_of_migrations()
+    apps = migrate(names[-1])
+    fill(apps)
+    before = contents(apps)
+    with next_release():
+        pass
+    for name in reversed(names):
+        after = contents(migrate(name))
+        assert all(len(rows) == 1 for rows in after.values())
+        assert_same_rows(after, before, f"back to {name}")
+        before = after
+
+
+def our_tables():
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+    return {name for name in tables if name.startswith(f"{LABEL}_")}
+
+
+def recorded_names():
+    rows = MigrationRecorder(connection).migration_qs.filter(app=LABEL)
+    return set(rows.values_list("name", flat=True))
+
+
+def output_of(*command, **options):
+    stdout = StringIO()
+    call_command(*command, stdout=stdout, no_color=True, **options)
+    return stdout.getvalue()
+
+
+def test_tables_go_and_come_back(at_last):
+    newest = names_of_migrations()[-1]
+    before = our_tables()
+    fill(migrate(newest))
+    migrate(None)
+    assert our_tables() == set()
+    apps = migrate(newest)
+    assert our_tables() == before
+    assert all(rows == [] for rows in contents(apps).values())
+    fill(apps)
+    assert all(len(rows) == 1 for rows in contents(apps).values())
+
+
+@pytest.fixture
+def of_a_first_checkout(transactional_db):
+    """A database that the migrations before 0.1.0 have made, with a bug in it."""
+    recorder = MigrationRecorder(connection)
+    for name in REPLACED:
+        recorder.record_applied(LABEL, name)
+    yield KnownBug.objects.create(title="It broke")
+    recorder.migration_qs.filter(app=LABEL, name__in=REPLACED).delete()
+
+
+def assert_that_nothing_is_to_be_done():
+    assert "No migrations to apply." in output_of("migrate")
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_database_of_a_first_checkout_needs_nothing_but_to_be_pruned(
+    of_a_first_checkout,
+):
+    assert_that_nothing_is_to_be_done()
+    assert recorded_names() == {*REPLACED, *names_of_migrations()}
+    output_of("migrate", LABEL, prune=True)
+    assert recorded_names() == set(names_of_migrations())
+    assert_that_nothing_is_to_be_done()
+    assert KnownBug.objects.get() == of_a_first_checkout
+
+
+@pytest.fixture
+def of_the_next_release(transactional_db):
+    with next_release() as apps:
+        yield apps
+
+
+def test_two_releases_share_the_tables_during_a_deploy(of_the_next_release):
     """The old one is the code as it is; the new one has a column more, one renamed, one less."""
-    new_logs = next_release.get_model(LABEL, "ErrorLog").objects
+    new_logs = of_the_next_release.get_model(LABEL, "ErrorLog").objects
     for _ in range(3):
         store.store([make_event(server_name="web1")])
-        group = next_release.get_model(LABEL, "ErrorGroup").objects.get()
+        group = of_the_next_release.get_model(LABEL, "ErrorGroup").objects.get()
         new_logs.create(
             event_id=uuid.uuid4(),
             created=MOMENT,
