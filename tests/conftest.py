@@ -17,7 +17,8 @@ from django.test import SimpleTestCase
 from django.utils import translation
 
 from error_tracking import testing, trackers
-from error_tracking.bugs import gate, known, retention, table_size
+from error_tracking.bugs import known, retention, table_size
+from error_tracking.bugs.opening import open_bug
 from error_tracking.capture import context
 from error_tracking.events import size_budget
 from error_tracking.events.stacktrace import exceptions_from
@@ -202,7 +203,7 @@ def bug(db):
         user_label="annabel",
     )
     store.store([event])
-    return gate.open_bug(ErrorGroup.objects.get())[0]
+    return open_bug(ErrorGroup.objects.get())[0]
 
 
 @pytest.fixture

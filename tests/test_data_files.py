@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 
-from error_tracking.bugs import gate
+from error_tracking.bugs.opening import open_bug
 from error_tracking.capture.data_files import BYTES, ROWS, DataFileReader, cells_of
 from error_tracking.events.size_budget import Share, Size
 from error_tracking.models import ErrorGroup
@@ -298,7 +298,7 @@ class TestReport:
     def texts_of(self, **values):
         event = make_event(**values)
         store.store([event])
-        bug, _is_new = gate.open_bug(ErrorGroup.objects.get())
+        bug, _is_new = open_bug(ErrorGroup.objects.get())
         report = build_report(bug)
         return failing_test(report), reproduction(report)
 

@@ -7,7 +7,8 @@ from unittest.mock import Mock
 import pytest
 from django.db import OperationalError
 
-from error_tracking.bugs import gate
+from error_tracking.bugs import gate, opening
+from error_tracking.bugs.opening import open_bug
 from error_tracking.events.stacktrace import exceptions_from
 from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
 from error_tracking.recorder import store
@@ -31,7 +32,7 @@ def stored_group(**values):
 
 class TestDescription:
     def test_new_bug_says_what_fails_where_and_since_when(self, db):
-        bug, _is_new = gate.open_bug(stored_group())
+        bug, _is_new = open_bug(stored_group())
         assert bug.description == (
             "ValueError: order […] has no owner\n"
             "\n"
@@ -47,16 +48,16 @@ class TestDescription:
         assert description == "404 at /nowhere/\n\nRoute: GET /pay/{id}/"
 
     def test_automatic_description_is_not_repeated_in_file_and_issue(self, db):
-        bug, _is_new = gate.open_bug(stored_group())
+        bug, _is_new = open_bug(stored_group())
         for text in (bug_file(build_report(bug)), issue_body(build_report(bug))):
             assert "## Description" not in text
             assert "ValueError: order […] has no owner" in text
 
     def test_what_a_person_wrote_stays_and_is_shown(self, db):
         group = stored_group()
-        bug, _is_new = gate.open_bug(group)
+        bug, _is_new = open_bug(group)
         KnownBug.objects.update(description="The owner was deleted.")
-        gate.open_bug(ErrorGroup.objects.get())
+        open_bug(ErrorGroup.objects.get())
         gate.sweep()
         bug.refresh_from_db()
         assert bug.description == "The owner was deleted."
@@ -65,7 +66,7 @@ class TestDescription:
     def test_bug_is_created_also_where_it_cannot_be_described(self, db, swallowed):
         group = stored_group()
         ErrorLog.objects.update(stacktrace=[{"frames": [{"in_app": True}] * 2}])
-        bug, is_new = gate.open_bug(group)
+        bug, is_new = open_bug(group)
         assert is_new
         assert bug.description == ""
         [record] = swallowed
@@ -75,7 +76,7 @@ class TestDescription:
         """A bug that lacks its description because of a lock would lack it for ever."""
         group = stored_group()
         locked = Mock(side_effect=OperationalError("database is locked"))
-        monkeypatch.setattr(gate, "automatic_description", locked)
+        monkeypatch.setattr(opening, "automatic_description", locked)
         with pytest.raises(OperationalError):
-            gate.open_bug(group)
+            open_bug(group)
         assert not KnownBug.objects.exists()

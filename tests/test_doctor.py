@@ -35,7 +35,7 @@ from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 
 from error_tracking import conf, recorder, testing
-from error_tracking.bugs import gate
+from error_tracking.bugs.opening import open_bug
 from error_tracking.events.summary import Client, Summary
 from error_tracking.filing import broker
 from error_tracking.management import doctor
@@ -207,7 +207,7 @@ class TestLeavesNothing:
     @pytest.fixture(autouse=True)
     def _site_with_errors(self):
         store.store([make_event(), make_event(fingerprint="e" * 32)])
-        gate.open_bug(ErrorGroup.objects.first())
+        open_bug(ErrorGroup.objects.first())
 
     @pytest.mark.parametrize("mode", ["thread", "immediate"])
     def test_when_all_goes_well(self, configure, tmp_path, mode, outbox):

@@ -18,7 +18,6 @@ from django.test import Client
 from django.urls import path
 
 import error_tracking
-from error_tracking.bugs import gate
 from error_tracking.events.kinds import CLASSES_PER_PLACE, QUOTAS, Kind
 from error_tracking.integrations.logging import ErrorLogHandler
 from error_tracking.models import (
@@ -248,7 +247,7 @@ def test_one_place_is_few_groups_and_says_that_there_were_more(site, name):
 
 @pytest.mark.parametrize("name", ["csrf_failures", "dead_links", "foreign_hosts"])
 def test_what_one_stranger_sends_is_no_bug(site, name, monkeypatch):
-    monkeypatch.setattr(gate, "note_spikes", list)
+    monkeypatch.setattr("error_tracking.bugs.sweep.note_spikes", list)
     for number, word in enumerate(WORDS[:REQUESTS]):
         FLOODS[name](word, number)
     assert error_tracking.flush(30)

@@ -14,7 +14,10 @@ from django.test import Client
 from django.utils import timezone
 
 from error_tracking import health
-from error_tracking.bugs import gate, sweep
+from error_tracking.bugs import gate, incidents, sweep
+from error_tracking.bugs.opening import open_bug
+from error_tracking.bugs.public_states import public_states
+from error_tracking.bugs.spikes import note_spikes
 from error_tracking.dashboard import queries
 from error_tracking.events.event import (
     CLIENT_ERROR,
@@ -117,7 +120,7 @@ class TestIncident:
         store.store([outage("pay")])
         assert gate.sweep().has_more
         group = ErrorGroup.objects.get()
-        assert (group.bug, group.verdict_reason) == (None, gate.HELD)
+        assert (group.bug, group.verdict_reason) == (None, incidents.HELD_REASON)
         let_time_pass(seconds=11)
         assert not gate.sweep().has_more
         assert KnownBug.objects.get().kind == "error"
@@ -257,7 +260,7 @@ class TestAllowance:
             if values.get("error_type", EXCEPTION) != EXCEPTION:
                 place["culprit"] = ""
             store.store([make_event(fingerprint=f"{n:032x}", **{**place, **values})])
-            bug, _ = gate.open_bug(ErrorGroup.objects.get(fingerprint=f"{n:032x}"))
+            bug, _ = open_bug(ErrorGroup.objects.get(fingerprint=f"{n:032x}"))
             Filing.objects.filter(bug=bug).delete()
             Filing.objects.request_for(bug, ["memory"])
         return KnownBug.objects.order_by("number")
@@ -625,12 +628,12 @@ class TestDue:
             assert numbers[0] == "crash 0"
 
     def test_page_knows_the_bugs_whatever_was_seen_since(self, monkeypatch):
-        monkeypatch.setattr(gate, "PUBLIC_GROUPS", 20)
+        monkeypatch.setattr("error_tracking.bugs.public_states.PUBLIC_GROUPS", 20)
         self.refused(error_type=EXCEPTION, fingerprint="1" * 32)
         gate.sweep()
         for n in range(2, 50):
             self.refused(fingerprint=f"{n:032x}")
-        states = gate.public_states()
+        states = public_states()
         assert len(states) == 20
         assert states["1" * 32].status == "open"
 
@@ -662,7 +665,7 @@ class TestSpike:
         group = self.refused(30, 120)
         gate.sweep()
         for _ in range(2):
-            gate.note_spikes()
+            note_spikes()
         group.refresh_from_db()
         said = group.bug.activities.get(verb="spiking").text
         assert said == "120 in this hour, usually 0, from many clients"
@@ -676,7 +679,7 @@ class TestSpike:
     ):
         self.refused(clients, times, status_code=status)
         gate.sweep()
-        gate.note_spikes()
+        note_spikes()
         assert not KnownBug.objects.exists()
 
     @pytest.mark.parametrize(
@@ -685,7 +688,7 @@ class TestSpike:
     def test_setting_turns_it_off(self, configure, off):
         configure(**off)
         self.refused(30, 200)
-        gate.note_spikes()
+        note_spikes()
         assert not KnownBug.objects.exists()
 
 
@@ -717,10 +720,10 @@ def test_storm_of_random_requests_is_a_handful_of_groups_and_no_bug(
 def test_tracker_that_is_switched_on_later_files_from_then_on(configure):
     """Older bugs are filed by the action."""
     store.store([make_event()])
-    bug, _ = gate.open_bug(ErrorGroup.objects.get())
+    bug, _ = open_bug(ErrorGroup.objects.get())
     configure(GITHUB_REPO="acme/shop")
     store.store([make_event(fingerprint="2" * 32)])
-    later, _ = gate.open_bug(ErrorGroup.objects.get(fingerprint="2" * 32))
+    later, _ = open_bug(ErrorGroup.objects.get(fingerprint="2" * 32))
     assert set(bug.filings.values_list("tracker", flat=True)) == {"markdown"}
     assert set(later.filings.values_list("tracker", flat=True)) == {
         "github",
@@ -771,7 +774,7 @@ def test_missing_column_is_one_incident_that_lists_its_routes(configure):
                 ),
             ),
         )
-        for number in range(gate.INCIDENT_GROUPS)
+        for number in range(incidents.INCIDENT_GROUPS)
     ]  # fmt: skip
     store.store(events)
     sweep.sweep()

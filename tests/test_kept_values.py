@@ -17,7 +17,7 @@ from django.http import QueryDict
 from django.test import RequestFactory
 from django.utils.datastructures import MultiValueDict
 
-from error_tracking.bugs import gate
+from error_tracking.bugs.opening import open_bug
 from error_tracking.capture.data_files import BYTES
 from error_tracking.capture.request_context import context_for
 from error_tracking.events.stacktrace import exceptions_from
@@ -240,7 +240,7 @@ class TestProperty:
         assert len(groups) == len(names)
         words = re.findall(r"\w{4,}", planted)
         for group in groups:
-            bug, _is_new = gate.open_bug(group)
+            bug, _is_new = open_bug(group)
             made = build_report(bug)
             text = bug_file(made) + issue_body(made) + bug.description
             for word in words:

@@ -10,7 +10,9 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from error_tracking import signals
-from error_tracking.bugs import gate, maintenance
+from error_tracking.bugs import maintenance
+from error_tracking.bugs.opening import open_bug
+from error_tracking.bugs.spikes import note_spikes
 from error_tracking.models import (
     Activity,
     ErrorGroup,
@@ -39,7 +41,7 @@ def happen(fingerprint="f" * 32, *, at=0.0, release="", times=1, **values):
 
 
 def bug_of(fingerprint="f" * 32, **values):
-    return gate.open_bug(happen(fingerprint, **values))[0]
+    return open_bug(happen(fingerprint, **values))[0]
 
 
 def verbs(bug):
@@ -294,11 +296,11 @@ class TestUpkeep:
         bug = bug_of(at=-86_400)
         KnownBug.objects.update(created=timezone.now() - dt.timedelta(days=1))
         happen(times=99)
-        gate.note_spikes()
+        note_spikes()
         assert "spiking" not in verbs(bug)
         happen(times=1)
-        gate.note_spikes()
-        gate.note_spikes()
+        note_spikes()
+        note_spikes()
         assert verbs(bug).count("spiking") == 1
         assert bug.activities.get(verb="spiking").text == "100 in this hour, usually 0"
 
@@ -311,7 +313,7 @@ class TestUpkeep:
             HourlyCount(group=group, hour=hour - dt.timedelta(hours=n), count=20)
             for n in range(1, 168)
         )
-        gate.note_spikes()
+        note_spikes()
         assert "spiking" not in verbs(bug)
 
     def test_many_users_raise_the_severity_once_and_a_person_wins(self):

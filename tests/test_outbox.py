@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from error_tracking import conf, recorder, signals, tasks, trackers
-from error_tracking.bugs import gate
+from error_tracking.bugs.opening import open_bug
 from error_tracking.events.kinds import Kind
 from error_tracking.exceptions import TrackerError
 from error_tracking.filing import allowance, broker, outbox, runner
@@ -539,7 +539,7 @@ class TestNews:
         """FAULTS X07."""
         bug, tracker, service = filed
         store.store([make_event(fingerprint="2" * 32)])
-        other, _ = gate.open_bug(ErrorGroup.objects.get(fingerprint="2" * 32))
+        other, _ = open_bug(ErrorGroup.objects.get(fingerprint="2" * 32))
         Filing.objects.request_for(other, ["memory"])
         bug.start()
         tracker.failure = TrackerError("rate limit", retry_after=600)
@@ -584,7 +584,7 @@ class TestNews:
     ):
         bug, tracker, service = filed
         store.store([make_event(fingerprint="2" * 32)])
-        other, _ = gate.open_bug(ErrorGroup.objects.get(fingerprint="2" * 32))
+        other, _ = open_bug(ErrorGroup.objects.get(fingerprint="2" * 32))
         Filing.objects.request_for(other, ["memory"])
         bug.start()
         row = Filing.objects.filter(bug=other, tracker="memory")

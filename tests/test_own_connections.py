@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from error_tracking import own_connections, recorder
-from error_tracking.bugs import gate
+from error_tracking.bugs.opening import open_bug
 from error_tracking.filing import outbox, runner
 from error_tracking.models import ErrorGroup, Filing
 from error_tracking.recorder import store
@@ -109,7 +109,7 @@ class TestOwnConnection:
 
     def test_request_that_files_keeps_its_own(self, slow):
         store.store([make_event()])
-        gate.open_bug(ErrorGroup.objects.get())
+        open_bug(ErrorGroup.objects.get())
         connection.ensure_connection()
         outbox.request(ErrorGroup.objects.get().bug)
         assert runner.file_due()

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from error_tracking import capture_exception, flush, recorder, signals, testing
 from error_tracking.bugs import gate, known
+from error_tracking.bugs.opening import open_bug
 from error_tracking.events.event import Event
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import (
@@ -536,7 +537,7 @@ class TestGate:
 
     def test_bug_is_made_once_with_its_outbox_and_history(self):
         group = self.decided()
-        again, is_new = gate.open_bug(group)
+        again, is_new = open_bug(group)
         assert (again, is_new) == (group.bug, False)
         assert Filing.objects.filter(bug=group.bug).count() == 1
         assert [activity.verb for activity in group.bug.activities.all()] == [
@@ -754,7 +755,7 @@ def test_error_that_was_handled_and_crashes_now_becomes_a_bug():
 )
 def test_severity_starts_as_the_kind_says(values, severity):
     store.store([make_event(**values)])
-    assert gate.open_bug(ErrorGroup.objects.get())[0].severity == severity
+    assert open_bug(ErrorGroup.objects.get())[0].severity == severity
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.template.loader import get_template
 from django.urls import reverse
 from django.utils.module_loading import import_string
 
-from error_tracking.bugs import gate
+from error_tracking.bugs.opening import open_bug
 from error_tracking.events.stacktrace import exceptions_from
 from error_tracking.models import ErrorGroup
 from error_tracking.recorder import store
@@ -87,7 +87,7 @@ class TestBugs:
         store.store([event])
         group = ErrorGroup.objects.get()
         assert name in group.title
-        bug, _is_new = gate.open_bug(group)
+        bug, _is_new = open_bug(group)
         made = build_report(bug)
         texts = (bug.title, bug.description, bug_file(made), issue_body(made))
         for text in (*texts, made.path_name, made.cause):

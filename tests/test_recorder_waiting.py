@@ -25,7 +25,7 @@ from django.db import (
 )
 
 from error_tracking import recorder
-from error_tracking.bugs import gate
+from error_tracking.bugs.opening import open_bug
 from error_tracking.events.event import Event, Fold
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.integrations.celery import sync as sync_task
@@ -173,7 +173,7 @@ class TestFaultsThatEnd:
         """The twin has the same fingerprint, so it touches the same bug."""
         store.store(some_events())
         for group in ErrorGroup.objects.all():
-            gate.open_bug(group)
+            open_bug(group)
         again = some_events()
         journal = journal_of(*again)
         fault = Fault(r"UPDATE .*knownbug", FAULTS["a trigger"])
@@ -309,7 +309,7 @@ class TestClocks:
 
     def test_true_time_corrects_what_was_stored_while_the_clock_was_ahead(self):
         store.store([make_event()])
-        bug = gate.open_bug(ErrorGroup.objects.get())[0]
+        bug = open_bug(ErrorGroup.objects.get())[0]
         future = moment_from(time.time() + 10**8)
         ErrorGroup.objects.update(last_seen=future)
         type(bug).objects.update(last_occurrence=future)

@@ -26,7 +26,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 import error_tracking
 from error_tracking import testing
-from error_tracking.bugs import gate
+from error_tracking.bugs.opening import open_bug
 from error_tracking.capture import context
 from error_tracking.integrations import commands
 from error_tracking.models import ErrorGroup
@@ -81,7 +81,7 @@ def ask(animal):
 
 def bug_of(title):
     group = ErrorGroup.objects.get(title=title)
-    return build_report(gate.open_bug(group)[0])
+    return build_report(open_bug(group)[0])
 
 
 def block(made, heading):
@@ -240,7 +240,7 @@ def test_task_of_the_zoo_fails_as_the_bug_says_and_passes_with_the_fix(
     args, kwargs = arguments
     context.begin()
     tasks.charge.apply(args, kwargs)
-    made = build_report(gate.open_bug(ErrorGroup.objects.get())[0])
+    made = build_report(open_bug(ErrorGroup.objects.get())[0])
     assert made.route == "task shop.tasks.charge"
 
     prove(
@@ -271,7 +271,7 @@ def test_django_task_fails_as_the_bug_says_and_passes_with_the_fix(
     monkeypatch.setattr(sys.modules[__name__], "charge", tasks.task(charge))
     context.begin()
     charge.enqueue(7, "12.50", currency="CHF")
-    made = build_report(gate.open_bug(ErrorGroup.objects.get())[0])
+    made = build_report(open_bug(ErrorGroup.objects.get())[0])
     fixed = tasks.task(charge_as_it_should)
     prove(
         made,
@@ -477,7 +477,7 @@ def test_failure_that_nobody_knows_how_to_make_again_says_what_to_do(
     """A thread, a script, a message of a logger outside any request."""
     context.begin()
     error_tracking.capture_message("the queue is full", level="error")
-    made = build_report(gate.open_bug(ErrorGroup.objects.get())[0])
+    made = build_report(open_bug(ErrorGroup.objects.get())[0])
     assert "How to reproduce it" not in bug_file(made)
     configure(RECORDER="thread")
     with pytest.raises(AssertionError, match="Not written yet: "):

@@ -90,7 +90,7 @@ def _texts_of(group):
     """Return all that leaves the site about *group*, by its place."""
     from django.utils import timezone
 
-    from error_tracking.bugs import gate
+    from error_tracking.bugs.opening import open_bug
     from error_tracking.report.bug_report import published_fields
     from error_tracking.report.builder import build_report
     from error_tracking.report.markdown import bug_file, issue_body
@@ -98,7 +98,7 @@ def _texts_of(group):
     from error_tracking.trackers.chat import PAYLOADS, message_for
     from error_tracking.trackers.webhook import json_payload
 
-    bug, *_ = gate.open_bug(group)
+    bug, *_ = open_bug(group)
     moment = dt.datetime(2026, 1, 31, 12, 30, tzinfo=timezone.get_current_timezone())
     bug.first_occurrence = bug.last_occurrence = moment
     report = build_report(bug)

@@ -79,11 +79,11 @@ def result_of(case, trigger=None):
 
 
 def texts_of(group):
-    from error_tracking.bugs import gate
+    from error_tracking.bugs.opening import open_bug
     from error_tracking.report.builder import build_report
     from error_tracking.report.markdown import bug_file, issue_body
 
-    bug, *_ = gate.open_bug(group)
+    bug, *_ = open_bug(group)
     report = build_report(bug)
     text = bug_file(report)
     found = _TEST.search(text)

@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from error_tracking import conf, recorder
-from error_tracking.bugs import gate
+from error_tracking.bugs.opening import open_bug
 from error_tracking.dashboard import queries
 from error_tracking.dashboard.views import dashboard_context, retry_filings
 from error_tracking.models import Dashboard, ErrorGroup, ErrorLog
@@ -132,7 +132,7 @@ class BugMakerAdmin(ReadOnlyAdmin):
         made = []
         there = []
         for group in groups.order_by("first_seen", "pk"):
-            bug, is_new = gate.open_bug(group, by=by)
+            bug, is_new = open_bug(group, by=by)
             if is_new:
                 made.append(bug.bug_id)
             else:

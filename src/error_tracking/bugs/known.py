@@ -1,8 +1,8 @@
 """
-What this process knows of the open bugs, for the error page: no database, no lock.
+Keeps what this process knows about bugs, for the error page: no database, no lock.
 
-The writer publishes a snapshot; a request looks a fingerprint up in it. Empty
-until the first snapshot: then a page is merely less specific.
+The worker publishes a snapshot; a request looks a fingerprint up in it. Until the first
+snapshot it is empty, and pages are merely less specific.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class PublicState:
     Attributes:
         bug_id: Its name, such as ``"B-012"``.
         status: One of ``KnownBug.Status``.
-        public_message: What staff tell the visitors who meet it.
+        public_message: What staff wrote for the visitors who meet it.
         since: When it first happened, in seconds of the epoch; 0 where that is unknown.
         in_progress_since: When somebody began to work on it, likewise.
         resolved_in_release: The release that has the fix, where that is known.
@@ -58,9 +58,11 @@ def publish(states: dict[str, PublicState | None]) -> None:
     """
     Replace the snapshot.
 
-    Fingerprint → state of its bug, None for a group without an open one.
+    Args:
+        states: For each fingerprint the state of its bug; None for a group without one.
+
     """
-    # One reference swapped at once: readers need no lock
+    # One reference is swapped at once, so readers need no lock.
     global _snapshot  # noqa: PLW0603
     _snapshot = states
 

@@ -15,6 +15,8 @@ from error_tracking.filing.outbox import Outcome, Result
 from error_tracking.models import DailyCount, Journal, Release
 
 from . import gate, known, maintenance, retention
+from .public_states import public_states
+from .spikes import note_spikes
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ def sweep(*, waits_for_filing: bool = False) -> Round:
     decisions = _decide()
     maintenance.run()
     work = runner.work_here() if waits_for_filing else runner.start_work()
-    known.publish(gate.public_states())
+    known.publish(public_states())
     _prune()
     return Round(
         new=decisions.new,
@@ -112,7 +114,7 @@ def _decide() -> gate.Decisions:
     decisions = gate.Decisions()
     if settings.creates_bugs:
         decisions = gate.sweep()
-    spiking = gate.note_spikes()
+    spiking = note_spikes()
     return dataclasses.replace(decisions, new=(*decisions.new, *spiking))
 
 

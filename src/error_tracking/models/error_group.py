@@ -193,6 +193,16 @@ class ErrorGroup(TimestampedModel):
         """Whether a request was refused, rather than the site having failed."""
         return self.error_type in CLIENT_KINDS
 
+    def clients_since_yesterday(self) -> int:
+        """
+        Count the distinct clients that met this group since yesterday.
+
+        Clients are stored per day, so this approximates 24 hours.
+        """
+        since = (timezone.now() - dt.timedelta(hours=24)).date()
+        clients = GroupClient.objects.filter(group=self, day__gte=since)
+        return clients.values("hash").distinct().count()
+
 
 class GroupClient(models.Model):
     """A client that met a group on a day: a keyed hash, which identifies nobody."""
