@@ -1,0 +1,202 @@
+"""Rules of a few lines, each for input that is rare and comes from outside."""
+
+from __future__ import annotations
+
+import os
+import types
+
+import pytest
+
+from error_tracking import conf, forks, utils
+from error_tracking.capture import frame_locals
+from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
+from error_tracking.recorder import probe, rows
+from error_tracking.routers import ErrorTrackingRouter
+from error_tracking.setting_rules import LONGEST_TEXT
+from error_tracking.trackers.endpoints import Endpoint
+from error_tracking.trackers.http import Response
+from error_tracking.trackers.webhook import (
+    LIMITED,
+    LONGEST_REST_SECONDS,
+    _answer_of,
+    _retry_after,
+)
+from error_tracking.utils import named_arguments, subscriber_of
+
+from .factories import make_event
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"IN_APP": ["x" * (LONGEST_TEXT + 1)]}, "has an item of"),
+            ({"IN_APP": ["shop", " "]}, "has an empty item"),
+            ({"SITE": {"name": "x" * (LONGEST_TEXT + 1)}}, "characters"),
+            ({"SITE": {"colour": "red"}}, "has an unknown key 'colour'"),
+            ({"SITE": {"color": "red"}}, "is 'red'"),
+            ({"HEALTH_TOKEN": "short"}, "can be guessed"),
+            ({"HEALTH_TOKEN": "a token with spaces in it, long"}, "no header"),
+            ({"SITE_URL": "https://shop.example:many"}, "SITE_URL"),
+            ({"SITE_URL": "https://[shop"}, "SITE_URL"),
+        ],
+    )
+    def test_wrong_value_is_reported(self, values, words):
+        [problem] = conf.read(values).problems
+        assert words in problem.message
+        assert problem.remedy
+
+    def test_token_of_a_variable_that_is_not_set_is_no_mistake(self):
+        assert conf.read({"GITHUB_TOKEN": ""}).problems == ()
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("address", "subscriber"),
+        [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8::1", "2001:db8::"),
+            ("2001:db8:0:0:ffff::1", "2001:db8::"),
+            # 6to4 and Teredo: a whole network for whoever has one IPv4 address.
+            ("2002:c000:0207::1", "192.0.2.7"),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdf8", "192.0.2.7"),
+            (" unknown ", "unknown"),
+        ],
+    )
+    def test_one_subscriber_counts_once(self, address, subscriber):
+        assert subscriber_of(address) == subscriber
+
+    def test_what_is_no_address_is_cut(self):
+        assert len(subscriber_of("x" * 1_000)) == utils.ADDRESS_CHARS
+
+
+class TestArguments:
+    def test_have_the_names_of_the_function(self):
+        assert named_arguments(lambda a, b=2: None, (1,), {"b": 3}) == {"a": 1, "b": 3}
+
+    @pytest.mark.parametrize("function", [lambda: None, dict.fromkeys, 5])
+    def test_that_do_not_fit_are_shown_as_they_are(self, function):
+        """That they do not may be why the call failed."""
+        given = {"args": (1, 2, 3, 4), "kwargs": {"b": 3}}
+        assert named_arguments(function, *given.values()) == given
+
+
+class TestVariables:
+    def test_body_of_a_class_is_not_read(self):
+        """Its namespace may be an object of the project's, which reading would wake."""
+        frames = []
+
+        class Till:
+            frames.append(__import__("sys")._getframe())
+            coins = 3
+
+        assert frame_locals._variables_of(frames[0]) == {}
+
+    def test_namespace_of_the_projects_own_is_not_read(self):
+        class Namespace:
+            def items(self):
+                raise AssertionError("it was asked")
+
+        code = types.SimpleNamespace(co_flags=0, co_name="<module>")
+        frame = types.SimpleNamespace(f_code=code, f_locals=Namespace())
+        assert frame_locals._variables_of(frame) == {}
+
+
+class TestWebhookAnswers:
+    @staticmethod
+    def response(status=400, data=None, **headers):
+        return Response(status=status, headers=headers, data=data)
+
+    @pytest.mark.parametrize(
+        ("data", "reason"),
+        [
+            ({"description": "chat not found"}, "chat not found"),
+            ({"error": {"message": "no such space"}}, "no such space"),
+            ({"message": "bad\ntoken"}, "bad token"),
+            ({"error": 7}, ""),
+            (["x"], ""),
+            (None, ""),
+        ],
+    )
+    def test_reason_of_a_service_is_found(self, data, reason):
+        assert _answer_of(self.response(data=data)) == reason
+
+    @pytest.mark.parametrize(
+        ("status", "data", "seconds"),
+        [
+            (LIMITED, {"retry_after": 1.5}, 1.5),
+            (LIMITED, {"parameters": {"retry_after": 7}}, 7.0),
+            (LIMITED, {"retry_after": True}, None),
+            (LIMITED, {"retry_after": "soon"}, None),
+            (LIMITED, {"retry_after": float("nan")}, None),
+            (LIMITED, {"retry_after": -1}, None),
+            (LIMITED, {"retry_after": LONGEST_REST_SECONDS + 1}, None),
+            (LIMITED, ["x"], None),
+            (500, {"retry_after": 7}, None),
+        ],
+    )
+    def test_rest_that_a_service_asks_for_is_kept_if_it_makes_sense(
+        self, status, data, seconds
+    ):
+        assert _retry_after(self.response(status, data)) == seconds
+
+    def test_address_that_is_none_has_no_host(self):
+        assert Endpoint("chat", "WEBHOOKS[0]", "https://[chat").host == ""
+
+
+class TestTwins:
+    """An event that is stored in the place of one that no database takes."""
+
+    def test_unknown_kind_and_level_become_known_ones(self):
+        event = make_event(error_type="nonsense", level="nonsense", ip_address="x")
+        twin = probe.harmless(event)
+        assert (twin.error_type, twin.level) == (probe.KINDS[0], probe.LEVELS[0])
+        assert twin.ip_address != "x"
+
+    def test_stranger_has_rows_of_its_own(self):
+        twin = probe.harmless(make_event(client="x" * 200))
+        stranger = probe.stranger(twin)
+        assert stranger.event_id != twin.event_id
+        assert stranger.fingerprint != twin.fingerprint
+        assert stranger.client == ""
+
+
+class TestProcesses:
+    def test_child_whose_fork_python_did_not_see_starts_anew_once(self, monkeypatch):
+        calls = []
+        monkeypatch.setattr(forks, "_resets", [lambda: calls.append(os.getpid())])
+        monkeypatch.setattr(forks, "_owner_pid", os.getpid() + 1)
+        forks.check()
+        forks.check()
+        assert calls == [os.getpid()]
+        assert forks._owner_pid == os.getpid()
+
+    def test_lock_that_a_thread_of_the_parent_held_is_another_one(self, monkeypatch):
+        monkeypatch.setattr(forks, "_resets", [])
+        before = forks._lock
+        monkeypatch.setattr(forks, "_lock", before)
+        forks._after_python_fork()
+        assert forks._lock is not before
+
+
+class TestRows:
+    def test_rows_name_themselves(self):
+        filing = Filing(bug=KnownBug(), tracker="mail", state=Filing.State.FAILED)
+        assert str(filing) == f"mail: {Filing.State.FAILED.label}"
+
+    def test_key_of_a_user_that_is_none_is_left_out(self):
+        """It comes from a session, which a visitor may have."""
+        assert rows._user_pk("") is None
+        assert rows._user_pk("not a number") is None
+        assert rows._user_pk("7") == 7
+
+    def test_row_that_ours_refers_to_is_read_where_the_project_has_it(self, configure):
+        configure(DATABASE="errors")
+        router = ErrorTrackingRouter()
+        user = ErrorLog._meta.get_field("user").remote_field.model
+        assert router.db_for_read(user, instance=ErrorLog()) == "default"
+        assert router.db_for_read(user) is None
+        assert router.db_for_read(ErrorGroup) == "errors"
+        assert router.db_for_write(ErrorGroup) == "errors"
+        assert router.db_for_write(user) is None
