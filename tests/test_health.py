@@ -135,3 +135,15 @@ def test_health_asks_two_questions(django_assert_num_queries):
     health()  # measures the size, which is remembered for some minutes
     with django_assert_num_queries(2):
         health()
+
+
+def test_database_that_fails_in_any_way_is_a_problem_and_no_exception(monkeypatch):
+    """A router or a database backend may be the project's."""
+
+    def fail(environment):
+        raise LookupError("no such shard")
+
+    monkeypatch.setattr("error_tracking.recorder.health_report.waiting_bugs", fail)
+    state = health()
+    assert not state.is_healthy
+    assert "The database cannot be read: no such shard" in state.problems

@@ -438,3 +438,42 @@ def test_wsgi_application_answers_when_the_database_is_away(kept_connections, ou
     body = b"".join(WSGIHandler()(environ, lambda status, headers: seen.append(status)))
     assert seen == ["500 Internal Server Error"]
     assert b"Something went wrong" in body
+
+
+class ProjectExit(BaseException):
+    """As some libraries end a worker."""
+
+
+@pytest.mark.parametrize(
+    ("error", "is_failure"),
+    [
+        (SystemExit(3), True),
+        (ProjectExit(), True),
+        (SystemExit(0), False),
+        (SystemExit(), False),
+        (KeyboardInterrupt(), False),
+        (asyncio.CancelledError(), False),
+        (type("GreenletExit", (BaseException,), {})(), False),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_end_of_the_process_is_captured_where_it_is_a_failure(
+    rf, outbox, error, is_failure, is_async
+):
+    """What passes Django's own handling, as the end of a server does."""
+
+    def view(request):
+        raise error
+
+    async def async_view(request):
+        raise error
+
+    with pytest.raises(type(error)):
+        if is_async:
+            coroutine = ErrorCaptureMiddleware(async_view)(rf.get("/"))
+            # By hand: a loop would take some of these for its own end.
+            coroutine.send(None)
+        else:
+            ErrorCaptureMiddleware(view)(rf.get("/"))
+    assert len(outbox) == is_failure

@@ -410,3 +410,18 @@ class TestWriter:
         assert time.monotonic() - start < 8
         hangs.set()
         assert_counted(1)
+
+
+def test_disk_that_is_gone_does_not_count_as_full(tmp_path, monkeypatch, configure):
+    """The next record fails then, and goes into memory."""
+    configure(JOURNAL_DIR=tmp_path / "journals")
+    intake = intakes.Intake(lambda: None)
+    assert intake.machine.directory is not None
+
+    def gone(path):
+        raise OSError("no such device")
+
+    monkeypatch.setattr(intakes.shutil, "disk_usage", gone)
+    intake.measure()
+    assert intake.fill() == 0.0
+    intake.close()

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 from django.utils.functional import SimpleLazyObject
+from django.views.debug import SafeExceptionReporterFilter
 from django.views.decorators.debug import sensitive_post_parameters
 
 from error_tracking.capture import request_context as rc
@@ -362,3 +363,24 @@ def test_client_hash_differs_per_group_and_client(rf):
         )
         == 3
     )
+
+
+class HidesBasket(SafeExceptionReporterFilter):
+    """A project's own filter, which leaves one value out and changes another."""
+
+    def get_post_parameters(self, request):
+        shown = request.POST.copy()
+        del shown["basket"]
+        shown["till"] = "some till"
+        return shown
+
+
+def test_what_the_projects_own_filter_hides_is_hidden(rf):
+    request = rf.post("/", data={"basket": "7 eggs", "till": "3", "shop": "north"})
+    assert request.POST["till"] == "3"
+    request.exception_reporter_filter = HidesBasket()
+    assert rc.context_for(request)["body"] == {
+        "basket": FILTERED,
+        "till": FILTERED,
+        "shop": "north",
+    }

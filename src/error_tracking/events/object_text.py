@@ -271,7 +271,7 @@ def _first_foreign(values: Iterable[object]) -> type | None:
     return None
 
 
-def _reset() -> None:
+def _reset() -> None:  # pragma: no cover  in a forked child
     """Begin again in a forked child, which has none of its parent's threads."""
     global _threads  # noqa: PLW0603  one per process
     _threads = _Threads()

@@ -334,7 +334,7 @@ def wait(timeout: float) -> bool:
     return _filer.wait(timeout)
 
 
-def _reset() -> None:
+def _reset() -> None:  # pragma: no cover  in a forked child
     """Start again in a forked child, which has no thread of its parent."""
     global _filer, _publisher
     _filer, _publisher = FilerThread(), Publisher()

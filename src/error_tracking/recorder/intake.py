@@ -418,7 +418,7 @@ class Intake:
             if self._machine is not None:
                 self._machine.let_go()
 
-    def abandon(self) -> None:
+    def abandon(self) -> None:  # pragma: no cover  in a forked child
         """Close the files that a forked child inherited, for they keep the locks."""
         for journal in self.journals:
             journal.storage.close(unlink=False)

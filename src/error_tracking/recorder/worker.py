@@ -491,7 +491,7 @@ def _stop_with_process() -> None:
         module.Finalize(None, _stop, exitpriority=10)
 
 
-def _reset() -> None:
+def _reset() -> None:  # pragma: no cover  in a forked child
     """Start afresh in a forked child: no thread, lock, file or event of its parent."""
     global _worker  # noqa: PLW0603  one worker per process
     with contextlib.suppress(OSError):
