@@ -436,15 +436,15 @@ class TestSettings:
         ("entry", "words"),
         [
             ({}, "has no 'url'"),
-            ({"url": ""}, "'url'] is not a text"),
+            ({"url": ""}, "'url'] is not a string"),
             ({"url": "https://a.example", "URL": "s3cret"}, "unknown key"),
-            ({"url": "https://a.example", "format": "s3cret"}, "none of the formats"),
-            ({"url": "https://a.example", "format": []}, "none of the formats"),
+            ({"url": "https://a.example", "format": "s3cret"}, "not a known format"),
+            ({"url": "https://a.example", "format": []}, "not a known format"),
             ({"url": "https://a.example", "events": "created"}, "list of events"),
             ({"url": "https://a.example", "events": ["s3cret"]}, "list of events"),
             ({"url": "https://a.example", "chat_id": "s3 cret"}, "chat_id"),
             ({"url": "https://a.example", "chat_id": True}, "chat_id"),
-            ({"url": "https://a.example", "secret": 5}, "'secret'] is not a text"),
+            ({"url": "https://a.example", "secret": 5}, "'secret'] is not a string"),
         ],
     )
     def test_wrong_entry_is_an_error_and_none_is_used(self, configure, entry, words):

@@ -134,7 +134,8 @@ class TestSync:
             cause=cause, culprit="shop.pay"
         )
         assert run("sync").endswith(
-            "Some errors are held for a few seconds: run it again then.\n"
+            "Some errors wait a few seconds, in case others have the same cause. "
+            "Run the command again then.\n"
         )
 
     def test_makes_no_bugs_where_none_are_wanted(self, configure):

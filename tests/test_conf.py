@@ -112,7 +112,9 @@ def test_a_project_without_users_is_told_in_one_sentence(tmp_path):
     )
     assert answer.returncode == 1
     assert "AUTH_USER_MODEL, 'auth.User', is not installed" in answer.stderr
-    assert "Add 'django.contrib.auth' to INSTALLED_APPS" in answer.stderr
+    assert (
+        "Add 'django.contrib.auth' and 'django.contrib.contenttypes'" in answer.stderr
+    )
     assert "Traceback" not in answer.stderr
 
 
@@ -365,7 +367,7 @@ def test_columns_that_hold_no_emoji_are_told(transactional_db):
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE {table} DROP COLUMN narrow")
-    assert "our columns use utf8mb3" in message.msg
+    assert "the columns use utf8mb3" in message.msg
     assert "utf8mb4" in message.hint
 
 

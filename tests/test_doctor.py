@@ -383,7 +383,7 @@ class TestCapture:
         found = look()["capture"]
         assert (found.state, found.found) == (
             "fail",
-            "a made-up password was not scrubbed",
+            "a test password was not scrubbed",
         )
 
     def test_is_of_a_secret_wherever_one_is_sent(self, configure, monkeypatch):
@@ -742,7 +742,7 @@ class TestPlaces:
         settings.SILENCED_SYSTEM_CHECKS = []
         monkeypatch.setattr(checks, "is_container_layer", lambda place: True)
         found = look()["journal_file"]
-        assert (found.state, "container's own layer" in found.found) == ("warn", True)
+        assert (found.state, "layer of the container" in found.found) == ("warn", True)
 
     def test_bug_files_where_nobody_may_write(self, configure, tmp_path):
         (tmp_path / "file").touch()
@@ -806,7 +806,7 @@ class TestSettings:
         found = look()["page"]
         assert found.state == "fail"
         assert "error.html: TemplateSyntaxError" in found.found
-        assert "ours is shown" in found.advice
+        assert "of error_tracking is used" in found.advice
 
     def test_with_a_page_that_takes_its_time(self, monkeypatch):
         monkeypatch.setattr(site_steps, "SLOW_PAGE_SECONDS", 0)
@@ -854,7 +854,7 @@ class TestSettings:
         )
         found = look()
         assert found["mail"].state == "warn"
-        assert "Django mails every single error" in found["mail"].found
+        assert "Django sends a mail to ADMINS for every error" in found["mail"].found
         assert found["settings"].state == "ok"
         assert found["notices"].found == "notified of new bugs: mail (ADMINS)"
 
@@ -1003,7 +1003,7 @@ class TestBroker:
         found = look()["broker"]
         assert (found.state, found.found) == (
             "warn",
-            "the broker answers, no worker does",
+            "the broker answers, but no worker does",
         )
 
     def test_with_a_worker(self, celery_app):
@@ -1086,7 +1086,7 @@ class TestCommand:
         [line] = [line for line in lines if " gate " in line]
         assert line.startswith("warn  gate")
         assert line.endswith(
-            "AUTO_CREATE_BUGS is off -> Set AUTO_CREATE_BUGS to True where they should."
+            "AUTO_CREATE_BUGS is off -> To create bugs here, set AUTO_CREATE_BUGS to True."
         )
 
     def test_has_failed_when_a_step_has(self, hub, configure):

@@ -49,7 +49,7 @@ def test_swallowed_error_is_a_problem_for_an_hour(minutes, is_healthy):
     state = health()
     assert (state.is_healthy, state.failures) == (is_healthy, 4)
     assert state.failed_at is not None
-    assert is_healthy or "swallowed at" in state.problems[0]
+    assert is_healthy or "itself had an error at" in state.problems[0]
 
 
 def test_new_error_after_an_old_one_is_a_problem_again():

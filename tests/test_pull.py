@@ -235,14 +235,14 @@ def test_token_without_an_account_needs_an_author(tasks, github):
     """The token of a GitHub Action belongs to no account."""
     add_issue(github)
     github.fail_next(403, message="Resource not accessible", only="GET /user")
-    assert "Name the one that files the issues with --author" in pull()[2]
+    assert "Name the account that files the issues with --author" in pull()[2]
     assert not tasks.exists()
     assert "Wrote 1 of 1 file" in pull("--author", "ada")[0]
 
 
 @pytest.mark.parametrize("login", ["a b", "", "--x", "a" * 40, "a/b"])
 def test_author_that_is_no_login_is_refused(tasks, github, login):
-    assert "is not a login of GitHub" in pull(f"--author={login}")[2]
+    assert "is not a GitHub login" in pull(f"--author={login}")[2]
 
 
 def test_broken_front_matter_writes_nothing(tasks, github):

@@ -276,9 +276,9 @@ def is_as_private_as_the_default(values):
         ("EXCLUDE_STATUS_CODES", [399, 600, 599, 400], (599, 400), "399, 600"),
         ("IGNORE_EXCEPTIONS", [int, KeyError], (KeyError,), "int, which is not"),
         ("SITE", {"name": "A", "Logo": "a"}, {"name": "A"}, "mean 'logo'"),
-        ("SITE", {"name": "A", "home": 5}, {"name": "A"}, "a dict of texts"),
+        ("SITE", {"name": "A", "home": 5}, {"name": "A"}, "a dict of strings"),
         ("SITE", {"color": "red"}, {}, "'red'"),
-        ("SITE", {"home": "javascript:x"}, {}, "no link"),
+        ("SITE", {"home": "javascript:x"}, {}, "not a link"),
     ],
 )
 def test_what_can_be_understood_of_a_wrong_value_is_used(
@@ -475,6 +475,6 @@ def test_the_specified_settings_start_without_a_message(tmp_path):
 def test_wrong_settings_stop_migrate(tmp_path):
     answer = serve(tmp_path, 'ERROR_TRACKING = {"SCRUB_KEYS": "pin"}\n')
     assert answer.returncode == 1
-    assert "ERROR_TRACKING['SCRUB_KEYS'] must be a list of texts, not 'pin'." in (
+    assert "ERROR_TRACKING['SCRUB_KEYS'] must be a list of strings, not 'pin'." in (
         answer.stderr
     )

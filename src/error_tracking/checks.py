@@ -109,9 +109,9 @@ def _check_trackers(paths: Iterable[str]) -> Messages:
         if problem:
             yield checks.Error(
                 f"TRACKERS: {problem}.",
-                hint="Write the whole path of a subclass of "
-                "error_tracking.trackers.Tracker that has a name and needs no "
-                "arguments.",
+                hint="Write the complete dotted path of a subclass of "
+                "error_tracking.trackers.Tracker that has a name and needs "
+                "no arguments.",
                 id="error_tracking.E005",
             )
 
@@ -123,8 +123,8 @@ def _check_hook(hook: object) -> Messages:
     if problem:
         yield checks.Error(
             f"BEFORE_STORE: {problem}.",
-            hint="Write the whole path of a function. Until then events are stored "
-            "without their payload.",
+            hint="Write the complete dotted path of a function. Until then, "
+            "events are stored without their payload.",
             id="error_tracking.E005",
         )
 
@@ -136,7 +136,8 @@ def _check_credentials(supply: object) -> Messages:
     if problem:
         yield checks.Error(
             f"TEST_CREDENTIALS: {problem}.",
-            hint="Write the whole path of a function that returns a dict of headers.",
+            hint="Write the complete dotted path of a function that returns a "
+            "dict of headers.",
             id="error_tracking.E005",
         )
 
@@ -153,7 +154,8 @@ def _check_ignored(exceptions: Iterable[str | type]) -> Messages:
             # an exception that cannot be raised here needs no ignoring.
             yield checks.Warning(
                 f"IGNORE_EXCEPTIONS: {problem}.",
-                hint="Write the whole path, such as 'builtins.KeyError', or the class.",
+                hint="Write the complete dotted path, such as "
+                "'builtins.KeyError', or the class.",
                 id="error_tracking.W008",
             )
 
@@ -194,12 +196,12 @@ def check_users(**_kwargs: Any) -> Messages:
         hint = f"Add {app!r} to INSTALLED_APPS."
         if model == "auth.User":
             hint = (
-                "Add 'django.contrib.auth' to INSTALLED_APPS with "
-                "'django.contrib.contenttypes'; you need not use anything else of them."
+                "Add 'django.contrib.auth' and 'django.contrib.contenttypes' to "
+                "INSTALLED_APPS. Your project does not have to use them."
             )
         yield checks.Error(
-            f"AUTH_USER_MODEL, {model!r}, is not installed, and error logs and bugs "
-            "refer to users: migrate cannot create their tables.",
+            f"AUTH_USER_MODEL, {model!r}, is not installed. Error logs and bugs "
+            "refer to users, so migrate cannot create their tables.",
             hint=hint,
             id="error_tracking.E007",
         )
@@ -228,7 +230,8 @@ def _check_length(what: str, name: str, longest: int) -> Messages:
     if len(name) > longest:
         yield checks.Warning(
             f"{what} has {len(name)} characters, and {longest} are stored.",
-            hint="Choose a shorter one: two with the same beginning would be mixed up.",
+            hint="Use a shorter one: names with the same beginning could not be "
+            "distinguished.",
             id="error_tracking.W009",
         )
 
@@ -255,11 +258,12 @@ def check_middleware(**_kwargs: Any) -> Messages:
     outside = [path for path in paths[: ours[0]] if path != SECURITY]
     if outside:
         yield checks.Warning(
-            f"Errors in {', '.join(outside)} get no friendly page, because our "
-            "middleware comes after.",
-            hint=f"Move {MIDDLEWARE!r} to the top of MIDDLEWARE, or directly after "
-            "SecurityMiddleware. If another has to come first, silence this with "
-            "SILENCED_SYSTEM_CHECKS = ['error_tracking.W003'].",
+            f"Errors in {', '.join(outside)} get no friendly page, because the "
+            "middleware of error_tracking is listed after it.",
+            hint=f"Move {MIDDLEWARE!r} to the top of MIDDLEWARE, or directly "
+            "after SecurityMiddleware. If other middleware has to come "
+            "first, silence this check with SILENCED_SYSTEM_CHECKS = "
+            "['error_tracking.W003'].",
             id="error_tracking.W003",
         )
 
@@ -283,7 +287,7 @@ def check_database(**_kwargs: Any) -> Messages:
         names = ", ".join(sorted(connections.settings))
         yield checks.Error(
             f"ERROR_TRACKING['DATABASE'] is {alias!r}, which is not in DATABASES.",
-            hint=f"Add it to DATABASES, or name one of {names}.",
+            hint=f"Add it to DATABASES, or use one of {names}.",
             id="error_tracking.E003",
         )
         return
@@ -307,11 +311,12 @@ def check_database(**_kwargs: Any) -> Messages:
         return
     if _shares_sqlite(alias, database):
         yield checks.Warning(
-            "Events are written to the SQLite file of the site, so that writers may "
+            "Events are written to the SQLite file of the site, so writers may "
             "have to wait for each other.",
-            hint='Set OPTIONS["transaction_mode"] to "IMMEDIATE", or give '
-            "error_tracking a file of its own with DATABASE. A site with few writers "
-            "can silence this with SILENCED_SYSTEM_CHECKS = ['error_tracking.W004'].",
+            hint='Set OPTIONS["transaction_mode"] to "IMMEDIATE", or use a '
+            "separate file for error_tracking with the setting DATABASE. A "
+            "site with few writers can silence this check with "
+            "SILENCED_SYSTEM_CHECKS = ['error_tracking.W004'].",
             id="error_tracking.W004",
         )
 
@@ -335,8 +340,7 @@ def check_autocommit(**_kwargs: Any) -> Messages:
         return
     yield checks.Error(
         f"DATABASES[{alias!r}] has AUTOCOMMIT off, which error_tracking does not "
-        "support: a rollback would undo that a bug was filed, and it would be filed "
-        "again.",
+        "support: after a rollback, a filed bug would be filed again.",
         hint="Remove AUTOCOMMIT from the database's settings, or set "
         "ERROR_TRACKING['DATABASE'] to the alias of a database with autocommit.",
         id="error_tracking.E008",
@@ -375,7 +379,7 @@ def _narrow_encodings(alias: str) -> list[str]:  # pragma: no cover  MySQL only
         clauses.append(f"Its connections use {cursor.fetchone()[0]}")
         cursor.execute(columns, [ErrorLog._meta.db_table])
         for (name,) in cursor.fetchall():
-            clauses.append(f"our columns use {name}")
+            clauses.append(f"the columns use {name}")
     return [clause for clause in clauses if "utf8mb4" not in clause]
 
 
@@ -396,14 +400,15 @@ def check_journal(**_kwargs: Any) -> Messages:
         is_lost = False
     if reason:
         yield checks.Warning(
-            f"Events wait in memory only, and are lost with their process: {reason}.",
+            "Events wait in memory only, and are lost if their process ends: "
+            f"{reason}.",
             hint=hint,
             id="error_tracking.W005",
         )
     elif is_lost:
         yield checks.Warning(
-            f"Journals are in {root}, on the container's own layer: events that wait "
-            "there are lost with the container.",
+            f"Journals are in {root}, in the writable layer of the container: "
+            "events that wait there are lost if the container is removed.",
             hint=hint,
             id="error_tracking.W006",
         )
@@ -424,8 +429,8 @@ def check_site_url(**_kwargs: Any) -> Messages:
     if conf.get_settings().SITE_URL or apps.is_installed(links.SITES_APP):
         return
     yield checks.Warning(
-        "Mails, chat messages and issues have no links to the admin, because the site "
-        "does not know its address.",
+        "Mails, chat messages and issues have no links to the admin, because the "
+        "URL of the site is unknown.",
         hint=f"Set ERROR_TRACKING['SITE_URL'] or the environment variable "
         f"{links.VARIABLE} to an address such as 'https://www.example.org'.",
         id="error_tracking.W013",
@@ -440,11 +445,13 @@ def check_django_mail(**_kwargs: Any) -> Messages:
     if not is_django_mailing():
         return
     yield checks.Warning(
-        "Django mails every single error to ADMINS, besides our one mail per bug: in "
-        "an outage that is one mail per failed request.",
-        hint='In LOGGING give the logger "django" handlers without AdminEmailHandler; '
-        "the how-to guide of error_tracking has a complete example. To keep Django's "
-        "mails and turn ours off, add \"mail\" to ERROR_TRACKING['DISABLE'].",
+        "Django sends a mail to ADMINS for every error, in addition to "
+        "error_tracking's one mail per bug. In an outage, this is one mail per "
+        "failed request.",
+        hint='In LOGGING, give the logger "django" handlers other than '
+        "AdminEmailHandler. The how-to guide of error_tracking has a "
+        "complete example. To keep Django's mails and turn off those of "
+        "error_tracking, add \"mail\" to ERROR_TRACKING['DISABLE'].",
         id="error_tracking.W014",
     )
 

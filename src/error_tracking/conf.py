@@ -355,7 +355,7 @@ def log_problems() -> None:
         return
     text = " ".join(str(problem) for problem in found[:LOGGED_PROBLEMS])
     logger.error(
-        "settings are wrong, the strictest reading is used: problems=%d %s "
+        "settings are wrong, the strictest values are used: problems=%d %s "
         "Run manage.py check --tag error_tracking to see all.",
         len(found),
         text,

@@ -107,7 +107,7 @@ KINDS = (
     Kind(
         "read-only",
         "Database {alias} is read-only",
-        "Make it writable, or name another with ERROR_TRACKING['DATABASE'].",
+        "Make it writable, or set ERROR_TRACKING['DATABASE'] to another database.",
         frozenset({"25006", "1290", "1792", "1836"}),
         ("readonly database", "read-only"),
     ),
@@ -128,7 +128,7 @@ KINDS = (
     Kind(
         "locked",
         "Database {alias} is locked by another process",
-        "Try again, or look for a long transaction.",
+        "Retry, or check for a long transaction.",
         frozenset({"40001", "40P01", "55P03", "1205", "1213"}),
         ("is locked",),
     ),

@@ -161,7 +161,7 @@ def problem_of(key: str, value: Any) -> Problem | None:
     if not rule.has_type(value):
         return Problem(
             f"{setting} must be {rule.expected}, not {shown(key, value)}.",
-            "Correct it, or leave the key out for the default.",
+            "Correct it, or remove the key to use the default.",
         )
     return rule.check(setting, value)
 
@@ -295,7 +295,7 @@ def _check_text(setting: str, value: Any) -> Problem | None:
         return None
     text = str(value)
     if not text.strip():
-        return Problem(f"{setting} is empty.", "Leave the key out for the default.")
+        return Problem(f"{setting} is empty.", "Remove the key to use the default.")
     if len(text) > LONGEST_TEXT:
         return Problem(
             f"{setting} has {len(text):,} characters, at most {LONGEST_TEXT:,} are "
@@ -315,7 +315,8 @@ def _check_length(longest: int) -> CheckValue:
             return None
         return Problem(
             f"{setting} has {len(value):,} characters, and {longest} are stored.",
-            "Choose a shorter one: two with the same beginning would be mixed up.",
+            "Use a shorter one: names with the same beginning could not be "
+            "distinguished.",
         )
 
     return check
@@ -335,7 +336,7 @@ def _check_prefix(setting: str, value: Any) -> Problem | None:
     found = shortened(repr(value))
     return Problem(
         f"{setting} must be one to eight ASCII letters or digits, not {found}.",
-        "Write for example 'B'.",
+        "For example, write 'B'.",
     )
 
 
@@ -368,7 +369,7 @@ def _check_paths(setting: str, value: Any) -> Problem | None:
     for path in value:
         if not path.strip():
             return Problem(
-                f"{setting} has an empty path, which every request begins with.",
+                f"{setting} has an empty path, which matches every request.",
                 "Remove it. To capture nothing at all, set ENABLED to False.",
             )
         if not path.startswith("/"):
@@ -387,7 +388,7 @@ def _check_statuses(setting: str, value: Any) -> Problem | None:
         found = shortened(", ".join(wrong))
         return Problem(
             f"{setting} has {found}, which is not the status of an error.",
-            "Name statuses from 400 to 599: others are never captured.",
+            "Use statuses from 400 to 599. Others are never captured.",
         )
     return _check_items(setting, value)
 
@@ -399,7 +400,7 @@ def _check_exceptions(setting: str, value: Any) -> Problem | None:
         found = shortened(", ".join(each.__qualname__ for each in wrong))
         return Problem(
             f"{setting} has {found}, which is not an exception class.",
-            "Name classes that can be raised.",
+            "Use exception classes.",
         )
     return _check_items(setting, value)
 
@@ -428,7 +429,7 @@ def site_problem(setting: str, name: str, text: str) -> Problem | None:
         return Problem(f"{entry} has {len(text):,} characters.", "Shorten it.")
     if name in LINK_KEYS and text and not is_link(text):
         return Problem(
-            f"{entry} is {found}, which is no link.",
+            f"{entry} is {found}, which is not a link.",
             "Write an address such as '/help/', 'https://…' or 'mailto:…'.",
         )
     if name == "color" and text and not COLOR.fullmatch(text):
@@ -447,7 +448,7 @@ def _check_health_token(setting: str, value: Any) -> Problem | None:
         )
     if not value.isascii() or not value.isprintable() or " " in value:
         return Problem(
-            f"{setting} has characters that no header can carry.",
+            f"{setting} has characters that are not allowed in a header.",
             "Use ASCII letters, digits and punctuation, without spaces.",
         )
     return _check_text(setting, value)
@@ -478,7 +479,7 @@ def site_url_problem(setting: str, url: str) -> Problem | None:
         return None
     found = shortened(repr(url))
     return Problem(
-        f"{setting} is {found}, which is not the address of a site.",
+        f"{setting} is {found}, which is not the URL of a site.",
         "Write it as 'https://www.example.org', with the path that the site is "
         "mounted under, if any.",
     )
@@ -509,15 +510,15 @@ def _webhook_problem(setting: str, values: dict[Any, Any]) -> Problem | None:
     for name in ("url", "secret"):
         text = values.get(name, "-")
         if not is_text(text) or not 0 < len(text.strip()) <= LONGEST_TEXT:
-            return Problem(f"{setting}[{name!r}] is not a text.", "Correct it.")
+            return Problem(f"{setting}[{name!r}] is not a string.", "Correct it.")
     if "url" not in values:
-        return Problem(f"{setting} has no 'url'.", "Add the address to post to.")
+        return Problem(f"{setting} has no 'url'.", "Add the URL for the messages.")
     format_name = values.get("format")
     if format_name is not None and not _one_of(*FORMATS)(format_name):
         return Problem(
-            f"{setting}['format'] is none of the formats.",
-            f"Write one of {', '.join(FORMATS)}, or leave it out where the host of the "
-            "address is that of the service.",
+            f"{setting}['format'] is not a known format.",
+            f"Use one of {', '.join(FORMATS)}. Remove the key if the host of the "
+            "URL belongs to the service.",
         )
     events = values.get("events")
     if events is not None and not _list_of(_one_of(*EVENTS))(events):
@@ -555,15 +556,15 @@ def _number(least: int, most: int = LARGEST_NUMBER) -> Rule:
             found = str(value)
         return Problem(
             f"{setting} must be a whole number from {least} to {most:,}, not {found}.",
-            "Correct it, or leave the key out for the default.",
+            "Correct it, or remove the key to use the default.",
         )
 
     return Rule(f"a whole number of at least {least}", is_number, check)
 
 
 SWITCH = Rule("True or False", _one_of(True, False))
-OPTIONAL_TEXT = Rule("a text or None", _or_none(is_text), _check_text)
-TEXTS = Rule("a list of texts", _list_of(is_text), _check_items)
+OPTIONAL_TEXT = Rule("a string or None", _or_none(is_text), _check_text)
+TEXTS = Rule("a list of strings", _list_of(is_text), _check_items)
 
 RULES = {
     "ENABLED": SWITCH,
@@ -575,31 +576,33 @@ RULES = {
     ),
     "GITHUB_REPO": OPTIONAL_TEXT,
     "GITHUB_TOKEN": Rule(
-        "a text, a Path, a function or None", _or_none(_is_token), _check_token
+        "a string, a Path, a function or None", _or_none(_is_token), _check_token
     ),
     "PULL_REQUEST_BOTS": TEXTS,
-    "PLANNING_DIR": Rule("a text or a Path", _is_path, _check_text),
+    "PLANNING_DIR": Rule("a string or a Path", _is_path, _check_text),
     "TRACKERS": TEXTS,
     "WEBHOOK_URL": OPTIONAL_TEXT,
     "WEBHOOKS": Rule(
         "a list of URLs and dicts", _list_of(_is_webhook), _check_webhooks
     ),
     "MAIL_ENVIRONMENTS": Rule(
-        "a list of texts or None", _or_none(_list_of(is_text)), _check_optional_items
+        "a list of strings or None", _or_none(_list_of(is_text)), _check_optional_items
     ),
     "PUBLISH": Rule(
         f"a list of {', '.join(map(repr, DETAILS))}",
         _list_of(_one_of(*DETAILS)),
         _check_items,
     ),
-    "EXCLUDE_PATHS": Rule("a list of texts", _list_of(is_text), _check_paths),
+    "EXCLUDE_PATHS": Rule("a list of strings", _list_of(is_text), _check_paths),
     "EXCLUDE_STATUS_CODES": Rule(
         "a list of whole numbers", _list_of(is_number), _check_statuses
     ),
     "ENVIRONMENT": Rule(
-        "a text or None", _or_none(is_text), _check_length(ENVIRONMENT_LENGTH)
+        "a string or None", _or_none(is_text), _check_length(ENVIRONMENT_LENGTH)
     ),
-    "RELEASE": Rule("a text or None", _or_none(is_text), _check_length(RELEASE_LENGTH)),
+    "RELEASE": Rule(
+        "a string or None", _or_none(is_text), _check_length(RELEASE_LENGTH)
+    ),
     "DATABASE": Rule("a text", is_text, _check_text),
     "RECORDER": Rule("'thread' or 'immediate'", _one_of("thread", "immediate")),
     "EVENTS_PER_MINUTE": _number(1),
@@ -623,7 +626,7 @@ RULES = {
     "RETENTION_DAYS": _number(1, LONGEST_RETENTION_DAYS),
     "MAX_ERROR_LOGS": _number(1),
     "MAX_SIZE_MB": _number(1),
-    "JOURNAL_DIR": Rule("a text, a Path or None", _or_none(_is_path), _check_text),
+    "JOURNAL_DIR": Rule("a string, a Path or None", _or_none(_is_path), _check_text),
     "RUNNER": Rule(
         "'auto', 'thread', 'celery' or 'inline'",
         _one_of("auto", "thread", "celery", "inline"),
@@ -632,10 +635,10 @@ RULES = {
         "'bare', 'known', 'all', True or False",
         _one_of("bare", "known", "all", True, False),
     ),
-    "SITE": Rule("a dict of texts or None", _or_none(_is_dict_of_texts), _check_site),
-    "SITE_URL": Rule("a text or None", _or_none(is_text), _check_site_url),
+    "SITE": Rule("a dict of strings or None", _or_none(_is_dict_of_texts), _check_site),
+    "SITE_URL": Rule("a string or None", _or_none(is_text), _check_site_url),
     "SHOW_BUG_ID": SWITCH,
-    "HEALTH_TOKEN": Rule("a text or None", _or_none(is_text), _check_health_token),
+    "HEALTH_TOKEN": Rule("a string or None", _or_none(is_text), _check_health_token),
     "SCRUB_KEYS": TEXTS,
     "IP_ADDRESSES": Rule(
         "'masked', 'full' or 'none'", _one_of("masked", "full", "none")

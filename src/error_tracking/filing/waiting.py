@@ -27,8 +27,9 @@ logger = logging.getLogger("error_tracking")
 # A mail names the first ones; the admin lists all.
 NAMED_BUGS = 20
 EXPLANATION = (
-    "More bugs were found than are filed in an hour or a day. They are stored and "
-    "counted, and filed automatically later. There is one such mail a day at most."
+    "There are more new bugs than are filed in an hour or a day. They are stored "
+    "and counted, and filed automatically later. This mail is sent at most once "
+    "a day."
 )
 
 

@@ -70,7 +70,9 @@ def _no_bug_with(reference: str) -> str:
     """Return why no bug has the error called *reference*."""
     log = ErrorLog.objects.filter(reference=reference).first()
     if log is None:
-        return f"No stored error has the reference {reference}: it may be pruned."
+        return (
+            f"No stored error has the reference {reference}: it may have been pruned."
+        )
     return f"The error {reference} belongs to no bug: see its error log in the admin."
 
 

@@ -321,7 +321,7 @@ def _upkeep_problem(process: worker.Worker) -> str:
 def _room_problem(intake: Intake) -> str:
     if not intake.room:
         return ""
-    return f"This process is short of room: {intake.room}."
+    return f"The journals have little room left: {intake.room}."
 
 
 def _lost_problem(stored: _Stored, unwritten: _Unwritten) -> str:
@@ -330,8 +330,8 @@ def _lost_problem(stored: _Stored, unwritten: _Unwritten) -> str:
         return ""
     lost = stored.lost + unwritten.lost
     return (
-        f"{lost} events were lost in the last 30 days: they were damaged on disk. "
-        f"Run {ACKNOWLEDGE} to dismiss this message."
+        f"{lost} events were lost in the last 30 days, because they were damaged "
+        f"on disk. Run {ACKNOWLEDGE} to dismiss this message."
     )
 
 
@@ -351,9 +351,9 @@ def _failure_problem(stored: _Stored, unwritten: _Unwritten) -> str:
         return ""
     failures = stored.failures + unwritten.failures
     return (
-        f"An error of error_tracking itself was swallowed at {moment_text(failed_at)}, "
-        f"{failures} in 30 days: see the log of the logger error_tracking. "
-        f"This message ends an hour after the last one, or with {ACKNOWLEDGE}."
+        f"error_tracking itself had an error at {moment_text(failed_at)}, "
+        f"{failures} in 30 days: see the log of the logger error_tracking. This "
+        f"message disappears an hour after the last error, or with {ACKNOWLEDGE}."
     )
 
 

@@ -207,7 +207,7 @@ def _why(failure: Failure, attempt: Attempt, trace: Trace) -> str:
     reasons = [_answer_text(attempt.response)]
     missed = [place for place in failure.places if place not in trace.entered]
     if not failure.places:
-        reasons.append(f"Nothing is known of the code that had {failure.text}.")
+        reasons.append(f"The code that had {failure.text} was not recorded.")
     elif missed:
         reached = failure.places[: failure.places.index(missed[0])]
         where = f"It stopped in {reached[-1]}. " if reached else ""
@@ -218,8 +218,8 @@ def _why(failure: Failure, attempt: Attempt, trace: Trace) -> str:
         )
     else:
         reasons.append(
-            f"It ran {failure.places[-1]} without {failure.text}, and that code is "
-            "what it was: another value or row is needed."
+            f"It ran {failure.places[-1]} without {failure.text}, and that code "
+            "has not changed: the error probably needs another value or row."
         )
     reasons += [attempt.request, _ELSEWHERE]
     return " ".join(reason for reason in reasons if reason)

@@ -77,11 +77,14 @@ class Endpoint:
             return f"{self.setting} must be a URL of printable ASCII characters"
         if not self.format:
             return (
-                f"{self.setting} needs a format: what is behind {self.host} is not "
-                "certain"
+                f"{self.setting} needs a format, because {self.host} does not "
+                "determine it"
             )
         if self.format == TELEGRAM and not self.chat_id:
-            return f"{self.setting} needs a chat_id: Telegram's address names no chat"
+            return (
+                f"{self.setting} needs a chat_id, because Telegram's URL does "
+                "not name the chat"
+            )
         return ""
 
     def scrubbed(self, text: str) -> str:

@@ -43,14 +43,17 @@ class Action:
 ACTIONS = {
     "list": Action("list bugs, the newest first"),
     "show": Action("show bugs with their error groups, filings and history"),
-    "resolve": Action("resolve bugs, in the next release", KnownBug.Status.RESOLVED),
+    "resolve": Action("resolve bugs in the next release", KnownBug.Status.RESOLVED),
     "reopen": Action("open resolved bugs again", KnownBug.Status.OPEN),
     "start": Action("mark open bugs as in progress", KnownBug.Status.IN_PROGRESS),
-    "mute": Action("keep counting, but file and send nothing", KnownBug.Status.MUTED),
+    "mute": Action(
+        "mute bugs: they are counted, but nothing is filed or sent",
+        KnownBug.Status.MUTED,
+    ),
     "unmute": Action("open muted bugs", KnownBug.Status.OPEN),
     "merge": Action("merge bugs into another one", KnownBug.Status.RESOLVED),
     "note": Action("add a note to the history of bugs"),
-    "file": Action("file bugs now, also where filing has failed"),
+    "file": Action("file bugs now, and retry failed filings"),
 }
 COLUMNS = {
     "bug": "bug_id",
@@ -74,8 +77,9 @@ class Command(base.Command):
     """The command."""
 
     help = (
-        "Lists, shows and changes known bugs. A bug is named B-012, b-12 or 12, or by "
-        "the reference of one of its errors, which visitors see."
+        "Lists, shows and changes known bugs. Name a bug by its id (B-012, b-12 "
+        "or 12), or by the reference of one of its errors, which the error page "
+        "shows."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -91,7 +95,10 @@ class Command(base.Command):
                 _add_list_options(subparser)
                 continue
             subparser.add_argument(
-                "bugs", nargs="+", metavar="BUG", help="B-012, b-12, 12 or a reference"
+                "bugs",
+                nargs="+",
+                metavar="BUG",
+                help="id of a bug (B-012, b-12 or 12), or reference of an error",
             )
             if name == "note":
                 subparser.add_argument("text", metavar="TEXT", help="the note")
@@ -110,7 +117,7 @@ class Command(base.Command):
                 _add_mute_options(subparser)
             elif name == "merge":
                 subparser.add_argument(
-                    "--into", required=True, metavar="BUG", help="the bug that remains"
+                    "--into", required=True, metavar="BUG", help="the bug to keep"
                 )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -229,29 +236,38 @@ def _cells(bug: KnownBug) -> list[str]:
 
 
 def _add_list_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--status", choices=KnownBug.Status.values, help="only these")
     parser.add_argument(
-        "--severity", choices=KnownBug.Severity.values, help="only these"
+        "--status", choices=KnownBug.Status.values, help="only bugs with this status"
     )
-    parser.add_argument("--environment", help="only those of this environment")
-    parser.add_argument("--all", action="store_true", help="resolved ones too")
-    parser.add_argument("--deleted", action="store_true", help="deleted ones instead")
+    parser.add_argument(
+        "--severity",
+        choices=KnownBug.Severity.values,
+        help="only bugs of this severity",
+    )
+    parser.add_argument("--environment", help="only bugs of this environment")
+    parser.add_argument("--all", action="store_true", help="include resolved bugs")
+    parser.add_argument(
+        "--deleted", action="store_true", help="list deleted bugs instead"
+    )
     parser.add_argument(
         "--limit",
         type=base.number,
         default=DEFAULT_LIMIT,
         metavar="N",
-        help=f"at most N ({DEFAULT_LIMIT})",
+        help=f"list at most N bugs (default: {DEFAULT_LIMIT})",
     )
 
 
 def _add_mute_options(parser: argparse.ArgumentParser) -> None:
     end = parser.add_mutually_exclusive_group()
     end.add_argument(
-        "--until", type=date, metavar="DATE", help="2030-01-31, or with T12:00"
+        "--until",
+        type=date,
+        metavar="DATE",
+        help="mute until this date or time, such as 2030-01-31 or 2030-01-31T12:00",
     )
     end.add_argument(
-        "--events", type=base.number, metavar="N", help="until N more occurrences"
+        "--events", type=base.number, metavar="N", help="mute for N more occurrences"
     )
 
 
@@ -350,8 +366,8 @@ def _why_none(*, is_filtered: bool) -> str:
     if settings.AUTO_CREATE_BUGS == "auto":
         why = "DEBUG is on"
     return (
-        f"No bugs: errors do not become bugs here, because {why}. "
-        'Set ERROR_TRACKING["AUTO_CREATE_BUGS"] to True where they should.'
+        f"No bugs: errors do not become bugs here, because {why}. To create bugs, "
+        'set ERROR_TRACKING["AUTO_CREATE_BUGS"] to True.'
     )
 
 

@@ -21,13 +21,14 @@ class Command(base.Command):
     """The command."""
 
     help = (
-        "Sends a test error through everything, from the settings to GitHub, and "
-        "reports for each step what was found and what to do. Leaves nothing behind. "
-        "The last line says whether errors are captured, stored and filed. Exit status "
-        "1 when a step has failed, as it has when nothing is captured. With "
-        "--acknowledge: marks the events lost and the internal errors so far in this "
-        "environment as known, so that health() has no problem with them. With "
-        "--notify: also sends a test message to ADMINS and to each webhook."
+        "Tests the whole installation with a real error, from the settings to "
+        "GitHub. Reports for each step what was found and what to do. Leaves "
+        "nothing behind. The last line says whether errors are captured, stored "
+        "and filed. Exit status 1 if a step has failed or nothing is captured. "
+        "With --acknowledge: checks nothing, and marks the lost events and "
+        "internal errors of this environment as known, so that health() no "
+        "longer reports them. With --notify: also sends a test message to ADMINS "
+        "and to each webhook."
     )
     needs_tables = False
     # What is wrong is reported as a step, and the others follow.
@@ -39,7 +40,7 @@ class Command(base.Command):
         parser.add_argument(
             "--acknowledge",
             action="store_true",
-            help="mark lost events and internal errors so far as known; check nothing",
+            help="mark all lost events and internal errors as known; check nothing",
         )
 
         parser.add_argument(

@@ -33,9 +33,10 @@ class Command(base.Command):
     """The command."""
 
     help = (
-        "Finds one person in every text column and in the journals, and erases what is "
-        "there, or with --dry-run only counts it. Names the GitHub issues and bug "
-        "files of the bugs concerned, which it cannot reach."
+        "Erases the data of one person from all text columns and from the "
+        "journals of this machine. With --dry-run, only counts it. Lists the "
+        "GitHub issues and bug files of the affected bugs, which you have to "
+        "check yourself."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

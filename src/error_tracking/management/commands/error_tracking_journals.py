@@ -32,9 +32,10 @@ class Command(base.Command):
     """The command."""
 
     help = (
-        "Lists folders on this machine whose events wait for a database or environment "
-        "that this project no longer has. Moves them to where its processes store them "
-        "(adopt), or deletes them (discard). Run it as the user that the site runs as."
+        "Lists folders on this machine with events for a database or environment "
+        "that this project no longer uses. Moves the events to the current "
+        "database (adopt), or deletes them (discard). Run it as the user that "
+        "the site runs as."
     )
     needs_tables = False
 
@@ -88,7 +89,10 @@ class Command(base.Command):
             CommandError: The answer is no, or nobody can answer.
         """
         if self.is_json or not sys.stdin.isatty():
-            raise base.wrong_usage("Nobody can be asked here: add --no-input to go on.")
+            raise base.wrong_usage(
+                "Cannot ask for confirmation without a "
+                "terminal: add --no-input to continue."
+            )
         events = counted(sum(folder.events for folder in chosen), "event")
         what = "delete"
         if action == "adopt":

@@ -139,8 +139,9 @@ class Command(base.Command):
             if error.is_rate_limit or error.status not in {FORBIDDEN, NOT_FOUND}:
                 raise
             raise CommandError(
-                "GitHub does not name the account of this token (that of a GitHub "
-                "Action has none). Name the one that files the issues with --author.",
+                "GitHub reports no account for this token (the token of a GitHub "
+                "Action has none). Name the account that files the issues with "
+                "--author.",
                 returncode=base.WRONG_USAGE,
             ) from error
 
@@ -290,5 +291,5 @@ class Command(base.Command):
 
 def _login(text: str) -> str:
     if _LOGIN.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a login of GitHub")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a GitHub login")
     return text

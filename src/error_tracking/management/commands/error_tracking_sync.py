@@ -21,11 +21,12 @@ class Command(base.Command):
     """Runs :func:`error_tracking.sync.sync` and shows its result."""
 
     help = (
-        "Stores what killed processes left, creates and files bugs, updates filed ones "
-        "and reads back what people did to the issues. The site does this "
-        "automatically; run it from cron where no process of the site runs, or to see "
-        "what waits. Safe beside a running site. Exit status 1 when something failed "
-        "in this round."
+        "Runs the periodic work once: stores the events that killed processes "
+        "left, creates and files bugs, updates filed bugs, and reads which "
+        "issues people have changed. The site does this automatically. Run the "
+        "command from cron if no process of the site runs, or to see what waits. "
+        "You can run it while the site is running. Exit status 1 if something "
+        "failed in this round."
     )
 
     def handle(self, *_args: Any, **_options: Any) -> None:
@@ -100,4 +101,7 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
     if not any(result.values()):
         yield "Nothing to do."
     if result["has_more"]:
-        yield "Some errors are held for a few seconds: run it again then."
+        yield (
+            "Some errors wait a few seconds, in case others have the same "
+            "cause. Run the command again then."
+        )

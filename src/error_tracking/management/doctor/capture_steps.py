@@ -47,7 +47,7 @@ def capture_test_error() -> Answer:
         return fail("an error in a view at / is not captured", CHECK_EXCLUSIONS)
     if secret.encode() in event.to_bytes():
         return fail(
-            "a made-up password was not scrubbed",
+            "a test password was not scrubbed",
             "Check BEFORE_STORE: it receives events that are scrubbed already.",
             value=event,
         )
@@ -98,7 +98,7 @@ def _stopped_on_its_way(passage: site_request.Passage) -> Answer:
     who = passage.answered_by or "something behind the middleware"
     reason = f"{who} answered {passage.status}"
     answer = warn(
-        f"cannot tell: {reason}", f"Check that {who} lets requests to a view pass."
+        f"cannot tell: {reason}", f"Check that {who} passes requests on to the views."
     )
     return dataclasses.replace(answer, unknown_reason=reason)
 

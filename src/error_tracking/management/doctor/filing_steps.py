@@ -53,7 +53,7 @@ def ask_gate() -> Answer:
             why = "DEBUG is on"
         return warn(
             f"errors do not become bugs in {where}: {why}",
-            "Set AUTO_CREATE_BUGS to True where they should.",
+            "To create bugs here, set AUTO_CREATE_BUGS to True.",
         )
     crash = ErrorGroup(error_type=EXCEPTION, level="error", times_seen=1)
     decision = gate.decide(crash, clients=0)
@@ -72,10 +72,10 @@ def check_bug_files() -> Answer:
     checkout = checkout_root(files.directory)
     if checkout is None:
         return warn(
-            f"bug files are in {files.directory}, on this machine only: that is no "
-            "git checkout",
-            "Set PLANNING_DIR, or GITHUB_REPO: error_tracking_pull then writes them in "
-            "a checkout from issues.",
+            f"bug files are in {files.directory}, which is not in a git checkout: "
+            "only this machine has them",
+            "Set PLANNING_DIR to a folder in a checkout. Or set GITHUB_REPO, and "
+            "create the files from the issues with error_tracking_pull.",
         )
     return ok(f"written to {files.directory}, in the checkout {checkout}")
 
@@ -255,8 +255,8 @@ def ask_broker() -> Answer:
         )
     if not workers:
         return warn(
-            "the broker answers, no worker does",
-            "Start one; after two minutes the site files bugs itself.",
+            "the broker answers, but no worker does",
+            "Start a worker. Without one, the site files each bug after two minutes.",
         )
     return ok(f"the broker answers, and {counted(len(workers), 'worker')}")
 

@@ -21,9 +21,9 @@ from error_tracking import utils
 APP = "django_htmx"
 SCRIPT = "error_tracking/htmx.js"
 ADVICE = (
-    "Visitors see nothing of a failed htmx request: load our script after htmx's, "
-    f"<script src=\"{{% static '{SCRIPT}' %}}\" defer></script>, and htmx.css beside "
-    "it; ignore this if you bundle it."
+    "Visitors do not see failed htmx requests. Load this script after htmx, "
+    f"<script src=\"{{% static '{SCRIPT}' %}}\" defer></script>, and the style sheet "
+    "htmx.css. Ignore this if you bundle the script."
 )
 # A template is text that people write; what is larger is data.
 LARGEST_TEMPLATE_BYTES = 500_000

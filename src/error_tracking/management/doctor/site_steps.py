@@ -53,7 +53,7 @@ def check_middleware(messages: Messages | None) -> Answer:
     if messages is None:
         return skip("unknown: the system checks have not answered")
     ours = [message for message in messages if message.id in MIDDLEWARE_CHECKS]
-    answer = summary(ours, "it is there, outermost")
+    answer = summary(ours, "installed, and before all other middleware")
     if any(message.id == MISSING_MIDDLEWARE for message in ours):
         # A warning for projects that capture tasks only. Here it means: no errors.
         return fail(answer.found, answer.advice)
@@ -80,7 +80,7 @@ def render_page(event: Event | None) -> Answer:
     if problem:
         return fail(
             clean_line(problem, TEMPLATE_PROBLEM_CHARS),
-            "Correct the template; until then ours is shown in its place.",
+            "Correct the template. Until then, the template of error_tracking is used.",
         )
     started = time.monotonic()
     for accept in ("text/html", "application/json"):
@@ -109,7 +109,7 @@ def check_release() -> Answer:
     if release:
         return ok(f"this is {release}")
     return warn(
-        "unknown: a resolved bug is reopened when an old server meets it again",
+        "unknown: an error on a server with an old release reopens a resolved bug",
         "Set RELEASE or the environment variable ERROR_TRACKING_RELEASE, for example "
         "to the commit.",
     )
@@ -120,8 +120,8 @@ def check_links() -> Answer:
     site = links.site_url()
     if not site:
         return warn(
-            "mails, chat messages and issues have no links: the site does not know "
-            "its address",
+            "mails, chat messages and issues have no links: the URL of the site "
+            "is unknown",
             f"Set SITE_URL, or the environment variable {links.VARIABLE}, to an "
             f"address "
             "such as 'https://www.example.org'.",
@@ -129,7 +129,8 @@ def check_links() -> Answer:
     if not links.admin_url("knownbug_changelist"):
         return warn(
             f"the address is {site}, but no page of a bug can be linked",
-            "Include the URLs of an admin site named 'admin' that has our models.",
+            "Include the URLs of an admin site named 'admin' with the models of "
+            "error_tracking.",
         )
     return ok(f"links to bugs begin with {links.admin_url('knownbug_changelist')}")
 

@@ -122,13 +122,15 @@ def store(event: Event | None, written: WrittenJournal | None) -> Answer:
     if narrow:
         return warn(narrow[0].msg, str(narrow[0].hint), value=True)
     if event is None or written is None or written.batch is None:
-        return skip("it answers, and there is no test error to store", value=True)
+        return skip(
+            "the database answers, but there is no test error to store", value=True
+        )
     started = time.monotonic()
     stored = _store_and_take_back(alias, event, written.journal, written.batch)
     if not stored.has_payload:
         return warn(
             "the test error was stored without its payload",
-            "Give the database UTF-8, utf8mb4 on MySQL.",
+            "Use UTF-8 as the encoding of the database (utf8mb4 on MySQL).",
             value=True,
         )
     duration = milliseconds_since(started)
@@ -138,7 +140,7 @@ def store(event: Event | None, written: WrittenJournal | None) -> Answer:
     difference = abs(_without_time_zone(stored.clock_ahead_seconds))
     if difference > CLOCK_SECONDS:
         found = f"{found}; its clock differs by {difference:.0f} seconds"
-        return warn(found, "Set both clocks by NTP.", value=True)
+        return warn(found, "Synchronise both clocks with NTP.", value=True)
     return ok(found, value=True)
 
 
@@ -199,8 +201,8 @@ def find_leader(can_read_database: bool | None) -> Answer:
                 )
     return warn(
         f"no process of the site was seen in {SILENT_SECONDS // 60} minutes",
-        "Start the site, whose first request starts it; or run error_tracking_sync "
-        "every minute.",
+        "Start the site (its first request starts the periodic work), or run "
+        "error_tracking_sync every minute.",
     )
 
 
