@@ -142,7 +142,7 @@ class TestWithTheBug:
     def test_a_failure_without_code_is_never_content(self):
         with (
             pytest.raises(
-                NotReproducedError, match="The code that had .* was not recorded"
+                NotReproducedError, match=r"The code that had .* was not recorded"
             ),
             failing_as(Failure(status=503)),
         ):
