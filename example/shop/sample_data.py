@@ -46,6 +46,7 @@ from .sample_errors import (
     NOUNS,
     PACKAGES,
     SUPPRESSED,
+    SUPPRESSED_LINK,
     VERBS,
     Failure,
 )
@@ -550,6 +551,8 @@ def _finish_groups(plans: list[Plan], releases: list[tuple[float, str]]) -> None
         group.last_release = _release_at(releases, plan.last_seen)
         if plan.is_suppressed:
             group.verdict_reason = SUPPRESSED[number % len(SUPPRESSED)]
+            if plan.dead_link is not None:
+                group.verdict_reason = SUPPRESSED_LINK
             group.verdict = ErrorGroup.Verdict.NEVER
     names = ("times_seen", "first_seen", "last_seen", "first_release", "last_release")
     ErrorGroup.objects.bulk_update(

@@ -129,9 +129,9 @@ DEAD_LINKS = (
     ("/favicon-32.png", "/"),
     ("/wp-login.php", ""),
 )
+#: Why an exception is no bug, in words like the gate's; and why a dead link is none.
 SUPPRESSED = (
-    "404, without a link of this site that leads there",
     "fewer than 3 clients so far",
-    "403: refused requests are counted, and become no bugs",
     "bots: most clients name themselves as programs",
 )
+SUPPRESSED_LINK = "nothing shows that this site led the client here"
