@@ -141,6 +141,15 @@ class TestOneErrorIsOneEvent:
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), copy.args) == (ValueError, ("the till is empty",))
 
+    @pytest.mark.parametrize(
+        ("given", "stored"),
+        [("critical", "fatal"), ("warning", "warning"), ("dreadful", "error")],
+    )
+    def test_level_is_one_of_ours_whatever_it_is_called(self, outbox, given, stored):
+        error_tracking.capture_message("the till is on fire", level=given)
+        error_tracking.capture_exception(raised(fail), level=given)
+        assert [event.level for event in outbox] == [stored, stored]
+
     def test_outside_any_unit_an_object_that_is_raised_for_ever_counts_each_time(
         self, outbox
     ):

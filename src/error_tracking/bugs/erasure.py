@@ -1,5 +1,5 @@
 """
-What is stored about one person: found by user, e-mail or address, exported or erased.
+Finds what is stored about one person, by user, e-mail or address, and erases it.
 
 Reads every row in small batches, because databases differ in what they find in JSON.
 Issues and bug files that may name the person are listed: they cannot be erased from
@@ -8,6 +8,7 @@ here.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ipaddress
 import json
@@ -128,20 +129,13 @@ def pattern_for(words: Iterable[str]) -> re.Pattern[str]:
 
 
 def _forms_of(word: str) -> set[str]:
-    """
-    Return *word* in all its notations.
-
-    Composed and decomposed (Unicode), and other notations of its domain or address.
-    """
+    """Return *word* in all its notations: of Unicode, of a domain, of an address."""
     forms = {unicodedata.normalize(form, word) for form in ("NFC", "NFD")} | {word}
     local, at, domain = word.rpartition("@")
     if at:
-        for codec in ("idna",):
-            try:
-                forms.add(f"{local}@{domain.encode(codec).decode()}")
-                forms.add(f"{local}@{domain.encode().decode(codec)}")
-            except UnicodeError:
-                continue
+        with contextlib.suppress(UnicodeError):
+            forms.add(f"{local}@{domain.encode('idna').decode()}")
+            forms.add(f"{local}@{domain.encode().decode('idna')}")
     try:
         address = ipaddress.ip_address(word)
     except ValueError:

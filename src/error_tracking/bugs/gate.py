@@ -96,6 +96,7 @@ def decide(group: ErrorGroup, clients: int) -> Decision:
 
 def _decide_on_error(group: ErrorGroup) -> Decision | None:
     """Return why *group* is no bug, None where only its number of errors counts."""
+    # BEFORE_STORE may have written "critical", as logging calls it.
     if group.level in {"error", "fatal", "critical"}:
         return None
     reason = f"a message of level {group.level}"

@@ -214,7 +214,7 @@ class Pruner:
             self.on_progress("client hashes", self.done.clients)
 
     def _delete_old_messages(self, oldest: dt.datetime) -> None:
-        """Leave the pattern alone of the messages that groups have from before then."""
+        """Delete the messages that groups have from before then; their patterns stay."""
         groups = ErrorGroup.objects.filter(last_seen__lt=oldest).exclude(message="")
         if self.is_dry:
             return

@@ -21,10 +21,13 @@ from error_tracking.models import ErrorLog
 from . import table_size
 from .table_size import PAYLOAD_COLUMNS, ROW_BYTES, payload_bytes
 
-BATCH_ROWS = 100  # some 10 ms of SQLite's lock
-LOW_WATER = 0.95  # how far below the cap a round goes, so that not every round has to
+# About 10 ms of SQLite's lock.
+BATCH_ROWS = 100
+# How far below the cap a round goes, so that not every round has something to do.
+LOW_WATER = 0.95
 MEGABYTE = 1_000_000
-LEAST_KEPT = 2  # the first and the latest of a group
+# The first and the latest of a group.
+LEAST_KEPT = 2
 
 Progress = Callable[[str, int], None]
 
@@ -60,11 +63,18 @@ class SizeCap:
         on_progress: Progress = lambda _what, _count: None,
     ) -> None:
         """
-        *is_dry* counts only; *is_late* says when to stop.
+        Prepare a round.
 
-        *on_progress* gets a noun and a number.
+        Args:
+            alias: The database.
+            is_dry: Only count what would be deleted.
+            is_late: Says when to stop.
+            on_progress: Called with a noun and how many were done so far.
+
         """
-        self.is_dry, self.is_late, self.on_progress = is_dry, is_late, on_progress
+        self.is_dry = is_dry
+        self.is_late = is_late
+        self.on_progress = on_progress
         self.alias = alias
         self.logs = ErrorLog.objects.using(alias)
         self.done = Capped()

@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import F, Max, Min, Q, Sum
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import F, Max, Q
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -160,7 +160,7 @@ def undo(step: Step) -> None:
         bugs = {bug.pk for bug in step.bugs} | set(
             lines.values_list("bug_id", flat=True)
         )
-        _require_untold(step, bugs)
+        _require_unshown(step, bugs)
         for changed in step.bugs:
             _undo_merge(changed)
         for changed in step.bugs:
@@ -212,7 +212,7 @@ def _difference(pk: int, before: _State, after: _State) -> ChangedBug | None:
     )
 
 
-def _require_untold(step: Step, bugs: Collection[int]) -> None:
+def _require_unshown(step: Step, bugs: Collection[int]) -> None:
     """Raise CannotUndoError if a tracker has shown the change or is about to."""
     if not step.activities:
         return
@@ -267,23 +267,14 @@ def _undo_merge(changed: ChangedBug) -> None:
     moved = groups.update(bug=changed.pk, modified=timezone.now())
     if moved != len(changed.moved_groups):
         raise CannotUndoError(_("It cannot be undone: something has changed since."))
-    counted = _counted(Q(bug=changed.pk))
-    count = counted["count"]
-    left = _counted(Q(bug=survivor))
+    count = ErrorGroup.objects.filter(bug=changed.pk).counted().count
+    left = ErrorGroup.objects.filter(bug=survivor).counted()
     bugs = KnownBug.all_objects
     bugs.filter(pk=changed.pk).update(occurrence_count=F("occurrence_count") + count)
     values: Values = {}
-    if left["first"] is not None:
-        values = {"first_occurrence": left["first"], "last_occurrence": left["last"]}
+    if left.first is not None:
+        values = {"first_occurrence": left.first, "last_occurrence": left.last}
     # Never below 0: MariaDB refuses to subtract more from an unsigned column.
     at_least = Greatest(F("occurrence_count"), count)
     bugs.filter(pk=survivor).update(occurrence_count=at_least - count, **values)
     bugs.filter(pk__in=changed.moved_bugs).update(merged_into=changed.pk)
-
-
-def _counted(condition: Q) -> dict[str, Any]:
-    return ErrorGroup.objects.filter(condition).aggregate(
-        count=Coalesce(Sum("times_seen"), 0),
-        first=Min("first_seen"),
-        last=Max("last_seen"),
-    )

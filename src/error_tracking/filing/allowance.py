@@ -1,5 +1,5 @@
 """
-How many new bugs may be filed in an hour and a day, on all servers together.
+Bounds how many new bugs are filed in an hour and a day, on all servers together.
 
 Each kind has an allowance of its own, so a crash never waits behind refused requests or
 behind log messages with a visitor's words. Half of it is for places that have filed

@@ -1,4 +1,4 @@
-"""What is asked of Celery: whether there is a broker, and that a worker files a bug."""
+"""Asks Celery whether there is a broker, and a worker of it to file a bug."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """
-What people do to the issues, read back into the bugs.
+Reads what people did to the issues, and changes the bugs accordingly.
 
 A closed issue resolves or mutes its bug, a reopened one reopens it; pull requests are
-followed in ``pull_requests``. The list of changed
-issues is read from the last change that was read on, so nothing is missed while no
-process ran. No issue is changed here.
+followed in ``pull_requests``. Reading goes on after the last change that was read, so
+nothing is missed while no process ran. No issue is changed here.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The state of the fix: what pull requests mean to the bugs whose issues they close.
+Follows the state of a fix: pull requests that close or mention the issue of a bug.
 
 One that closes a bug's issue starts the work on the bug, closing it without a merge
 takes that back, and merging it into the default branch resolves the bug. One that only

@@ -1,5 +1,5 @@
 """
-The bugs that wait because enough were filed in this hour or day.
+Reports the bugs that wait because enough were filed in this hour or day.
 
 The dashboard, ``health()`` and one mail a day say how many they are, why, and until
 when.

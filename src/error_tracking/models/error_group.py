@@ -7,6 +7,7 @@ the clients and the releases that it and the charts need are here too.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -39,6 +40,15 @@ GROUPS_AT_ONCE = 50
 VERSION_CHARS = 100
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Counted:
+    """What some groups have counted together; no times without groups."""
+
+    count: int
+    first: dt.datetime | None
+    last: dt.datetime | None
+
+
 class ErrorGroupQuerySet(OwnQuerySet["ErrorGroup"]):
     """Queries of the gate and of the outbox."""
 
@@ -53,6 +63,15 @@ class ErrorGroupQuerySet(OwnQuerySet["ErrorGroup"]):
         """Lock the groups with these primary keys until the transaction ends."""
         rows = self.select_for_update().filter(pk__in=keys).order_by("pk")
         list(rows.values_list("pk"))
+
+    def counted(self) -> Counted:
+        """Return how often these groups were seen, and when first and last."""
+        sums = self.aggregate(
+            count=models.Sum("times_seen", default=0),
+            first=models.Min("first_seen"),
+            last=models.Max("last_seen"),
+        )
+        return Counted(**sums)
 
     def without_bug(self) -> ErrorGroupQuerySet:
         """Return the groups that are no bug, and that nobody has hidden."""
@@ -80,7 +99,9 @@ class ErrorGroupQuerySet(OwnQuerySet["ErrorGroup"]):
         """
         Undo ``hide()``: the gate decides again.
 
-        Return how many groups that changed.
+        Returns:
+            How many groups that changed.
+
         """
         hidden = self.filter(bug=None, verdict=ErrorGroup.Verdict.HIDDEN)
         return hidden.update(

@@ -9,7 +9,6 @@ an older ``synced_activity_id`` is due.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import re
 import time
@@ -20,7 +19,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.validators import URLValidator
 from django.db import models, transaction
-from django.db.models import Case, F, Max, Min, Q, Sum, Value, When
+from django.db.models import Case, F, Max, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.dispatch import Signal
 from django.utils import timezone
@@ -39,7 +38,7 @@ from .base import (
     moment_text,
     write_alias,
 )
-from .error_group import ErrorGroup, Release
+from .error_group import Counted, ErrorGroup, Release
 from .sequence import Sequence
 
 # Ten logins, which is as many as GitHub accepts.
@@ -57,15 +56,6 @@ _DECIDED: dict[str, Any] = {"verdict_reason": "", "is_due": False, "look_at_coun
 
 # The columns that a new bug copies from its group.
 _COPIED = ("fingerprint", "environment", "title", "cause", "first_release")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Counted:
-    """What the groups of one bug have counted; no times without groups."""
-
-    count: int
-    first: dt.datetime | None
-    last: dt.datetime | None
 
 
 class KnownBugQuerySet(OwnQuerySet["KnownBug"]):
@@ -888,22 +878,17 @@ def _merge(bug: KnownBug, survivor: KnownBug, by: str) -> bool:
     return True
 
 
-def _move_groups(bug: KnownBug, survivor: KnownBug) -> _Counted:
+def _move_groups(bug: KnownBug, survivor: KnownBug) -> Counted:
     """Give the groups of *bug* to *survivor*. Return what they have counted."""
     groups = ErrorGroup.objects.filter(bug=bug).order_by("pk")
     keys = list(groups.values_list("pk", flat=True))
     moved = ErrorGroup.objects.filter(pk__in=keys)
     # This locks the rows: what the recorder adds comes after, and to the survivor.
     moved.update(bug=survivor, modified=timezone.now())
-    sums = moved.aggregate(
-        count=Coalesce(Sum("times_seen"), 0),
-        first=Min("first_seen"),
-        last=Max("last_seen"),
-    )
-    return _Counted(**sums)
+    return moved.counted()
 
 
-def _close_merged(bug: KnownBug, survivor: KnownBug, moved: _Counted) -> bool:
+def _close_merged(bug: KnownBug, survivor: KnownBug, moved: Counted) -> bool:
     """
     Resolve *bug*, and subtract what its groups have counted.
 
@@ -925,7 +910,7 @@ def _close_merged(bug: KnownBug, survivor: KnownBug, moved: _Counted) -> bool:
     return changed > 0
 
 
-def _add_counted(survivor: KnownBug, moved: _Counted) -> None:
+def _add_counted(survivor: KnownBug, moved: Counted) -> None:
     values: dict[str, Any] = {
         "occurrence_count": F("occurrence_count") + moved.count,
         "modified": timezone.now(),
@@ -975,6 +960,7 @@ def severity_for(group: ErrorGroup) -> str:
     A crash is high. An exception that was handled and a refused form are medium, and
     any other refused request is low.
     """
+    # BEFORE_STORE may have written "critical", as logging calls it.
     if group.level in {"fatal", "critical"}:
         return KnownBug.Severity.CRITICAL
     if group.error_type == CSRF:
