@@ -662,14 +662,24 @@ class TestPreview:
         settings.ROOT_URLCONF = "tests.admin_urls"
         text = admin_client.get("/errors/pages/").text
         for name in preview.NAMES:
-            assert f"?page={name}&amp;language=en-us" in text or (
-                f"?page={name}&amp;language=en" in text
-            )
+            assert f"?page={name}&amp;language=en" in text
         shown = admin_client.get("/errors/pages/?page=404&language=de")
         assert (shown.status_code, "Diese Seite gibt es hier nicht" in shown.text) == (
             200,
             True,
         )
+
+    @pytest.mark.parametrize(
+        ("code", "shown"), [("en-us", "en"), ("de-at", "de"), ("tlh", "af")]
+    )
+    def test_current_language_is_chosen_where_the_site_lists_it_without_its_country(
+        self, admin_client, settings, code, shown
+    ):
+        """As in a new project: LANGUAGE_CODE is en-us, and LANGUAGES have en."""
+        settings.ROOT_URLCONF = "tests.admin_urls"
+        settings.LANGUAGES = [("af", "Afrikaans"), ("de", "German"), ("en", "English")]
+        with translation.override(code):
+            assert preview.current_language() == shown
 
     def test_nobody_else_does(self, client, settings):
         settings.ROOT_URLCONF = "tests.admin_urls"

@@ -27,7 +27,7 @@ from django.http import (
 )
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
-from django.utils import formats, translation
+from django.utils import formats
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -354,10 +354,9 @@ def preview_pages(request: HttpRequest) -> HttpResponse:
     page all are listed.
     """
     name = request.GET.get("page", "")
-    codes = [code for code, _name in preview.languages()]
     language = request.GET.get("language", "")
-    if language not in codes:
-        language = translation.get_language() or codes[0]
+    if language not in dict(preview.languages()):
+        language = preview.current_language()
     if name not in preview.NAMES:
         context = {
             "title": _("Error pages"),

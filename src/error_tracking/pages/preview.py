@@ -50,6 +50,17 @@ def languages() -> list[tuple[str, str]]:
     return found
 
 
+def current_language() -> str:
+    """Return the code of the current language as the site lists it, or the first one."""
+    codes = [code for code, _name in django_settings.LANGUAGES]
+    try:
+        # A new project's LANGUAGE_CODE is "en-us", and LANGUAGES have "en" only.
+        code = translation.get_supported_language_variant(translation.get_language())
+    except LookupError:
+        return codes[0]
+    return code if code in codes else codes[0]
+
+
 def example(name: str) -> Situation:
     """Return the situation called *name*, one of ``NAMES``."""
     now = timezone.now()
