@@ -169,6 +169,18 @@ def test_database_that_cannot_be_read_is_explained(client, monkeypatch):
     assert response.json()["problems"] == [expected]
 
 
+def test_tables_that_are_missing_are_named_with_the_command_that_makes_them(
+    client, monkeypatch
+):
+    def fail(*_args):
+        raise OperationalError("no such table: error_tracking_hourlytotal")
+
+    monkeypatch.setattr(monitoring.queries, "error_stats", fail)
+    [problem] = ask(client).json()["problems"]
+    assert "error_tracking_hourlytotal is missing" in problem
+    assert "manage.py migrate" in problem
+
+
 def test_problem_of_the_endpoint_is_no_error_of_the_site(client):
     lose(1)
     for _ in range(3):

@@ -23,6 +23,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from error_tracking import conf, own_connections, recorder
+from error_tracking.database_problems import problem_for
 from error_tracking.models import ErrorLog, Filing
 from error_tracking.models.base import write_alias
 
@@ -111,17 +112,25 @@ class _Reader:
             own_connections.prepare(write_alias(ErrorLog), waits_for_lock=True)
             self.state = state_of()
         except Error as error:
-            # Whoever holds the token need not learn where the database is.
             logger.warning("the health endpoint cannot read: error=%r", error)
-            kind = type(error).__name__
-            self.state = {
-                **_unknown(),
-                "problems": [f"The database cannot be read ({kind})."],
-            }
+            self.state = {**_unknown(), "problems": [_why_unreadable(error)]}
         finally:
             connections.close_all()
             self._lock.release()
             self._is_done.set()
+
+
+def _why_unreadable(error: Error) -> str:
+    """
+    Return a sentence on *error*.
+
+    Whoever holds the token need not learn where the database is: the texts of drivers
+    stay in the log. Missing tables and columns are ours, and the sentence says what to do.
+    """
+    problem = problem_for(error, write_alias(ErrorLog))
+    if problem is not None and problem.kind in {"no table", "no column"}:
+        return str(problem)
+    return f"The database cannot be read ({type(error).__name__})."
 
 
 def _unknown() -> dict[str, Any]:
