@@ -732,7 +732,8 @@ class TestPlaces:
         configure(JOURNAL_DIR=tmp_path / "file" / "journals")
         found = look()
         assert found["journal_file"].state == "warn"
-        assert "events wait in memory only" in found["journal_file"].found
+        assert "vents wait in memory only" in found["journal_file"].found
+        assert "is not a directory" in found["journal_file"].found
         assert "JOURNAL_DIR" in found["journal_file"].advice
         assert found["database"].state == "ok"
 
@@ -761,6 +762,13 @@ class TestPlaces:
         found = look()["bug_file"]
         assert (found.state, "error_tracking_pull" in found.advice) == ("warn", True)
         assert not (tmp_path / "elsewhere").exists()
+
+    def test_bug_files_outside_a_checkout_are_no_problem_where_issues_are_filed(
+        self, hub, configure, tmp_path
+    ):
+        configure(PLANNING_DIR=tmp_path / "tasks")
+        found = look()["bug_file"]
+        assert (found.state, "error_tracking_pull" in found.found) == ("ok", True)
 
 
 class TestSettings:
@@ -943,7 +951,7 @@ class TestGitHub:
         assert found.found.endswith(
             "private, issues may be written; labels to be created: critical, error-tracking, low, medium"
         )
-        assert "over https" in found.found
+        assert "over the API with a token" in found.found
         assert [
             (method, path.partition("?")[0].rpartition("/")[2])
             for method, path, _ in hub.seen

@@ -65,11 +65,17 @@ def ask_gate() -> Answer:
 
 def check_bug_files() -> Answer:
     """Check that bug files can be written, and where somebody finds them."""
-    files = MarkdownTracker(conf.get_settings().planning_dir)
+    settings = conf.get_settings()
+    files = MarkdownTracker(settings.planning_dir)
     reason = files.unavailable_reason()
     if reason:
         return fail(reason, "Set PLANNING_DIR to a folder that this user may write to.")
     checkout = checkout_root(files.directory)
+    if checkout is None and settings.GITHUB_REPO:
+        return ok(
+            f"bug files are in {files.directory}, on this machine only; issues have "
+            "the same text, and error_tracking_pull writes them in a checkout"
+        )
     if checkout is None:
         return warn(
             f"bug files are in {files.directory}, which is not in a git checkout: "
@@ -89,7 +95,8 @@ def ask_github() -> Answer:
     reason = client.unavailable_reason()
     if reason:
         return fail(reason, _advice_for(client))
-    where = f"{repo} over {client.transport}"
+    way = "gh" if client.transport == "gh" else "the API with a token"
+    where = f"{repo} over {way}"
     try:
         return _answer_of_github(client, where)
     except TrackerError as error:

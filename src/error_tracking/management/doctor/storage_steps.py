@@ -59,7 +59,7 @@ def write_journal(messages: Messages | None, event: Event | None) -> Answer:
         journal = _new_journal(machine)
     except OSError as error:
         journal = JournalFile(MemoryStorage(), machine.identity)
-        answer = _in_memory_only(machine, error)
+        answer = _in_memory_only(machine, error, ours)
     if event is not None:
         journal.append(EVENT, event.to_bytes())
     written = WrittenJournal(journal, journal.read())
@@ -79,11 +79,15 @@ def _new_journal(machine: Machine) -> JournalFile:
     return journal
 
 
-def _in_memory_only(machine: Machine, error: OSError) -> Answer:
+def _in_memory_only(machine: Machine, error: OSError, ours: Messages) -> Answer:
+    """Return why no journal is on disk, in the words of the check where it knows."""
+    found = machine.problem or f"events wait in memory only: {error}"
+    if ours:
+        found = ours[0].msg
     folder = conf.get_settings().JOURNAL_DIR
     value = "not set" if folder is None else str(folder)
     return warn(
-        machine.problem or f"events wait in memory only: {error}",
+        found,
         f'JOURNAL_DIR is {value}: set ERROR_TRACKING["JOURNAL_DIR"] to an absolute '
         "path that this user may write to.",
     )
