@@ -1,9 +1,9 @@
-# `make demo` shows the whole line at work, `make test` proves it, `make bench` says what it costs. All set themselves up.
-# `make bench-admin` says what the admin's pages cost with a million error logs, on SQLite and PostgreSQL.
-# `make docs` builds the documentation in build/docs; LINKS=1 asks for the pages outside that it links, too.
-# `make check` is for every commit: lints, types and a part of the suite, in under three minutes.
-# `make matrix` runs the suite with each Python, Django and database, and notes the results in the documentation.
-# They look for Python 3.11 or newer; PYTHON=/path/to/python names one.
+# `make demo` shows the app at work, `make test` runs all tests, `make bench` measures the costs. All install what they need.
+# `make bench-admin` measures the admin's pages with a million error logs, on SQLite and PostgreSQL.
+# `make docs` builds the documentation in build/docs; LINKS=1 also checks external links.
+# `make check` is for each commit: lints, types and a part of the suite, in less than three minutes.
+# `make matrix` runs the suite with each Python, Django and database, and writes the results into the documentation.
+# They use Python 3.11 or newer. Set PYTHON=/path/to/python to choose one.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python || echo python3)
 

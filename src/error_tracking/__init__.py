@@ -1,5 +1,5 @@
 """
-django-error-tracking: production errors become tracked bugs by themselves.
+django-error-tracking: turns production errors into tracked bugs.
 
 The functions for your own code are here; they import no model, so this package
 and they can be imported before Django is set up. Until then, and where the app is
