@@ -296,9 +296,15 @@ def summary_of_message(
 
 
 def level_or_error(level: str) -> str:
-    """Return *level* if it is one of ours, else ``"error"``."""
+    """
+    Return *level* if it is one of ours, else ``"error"``.
+
+    ``"critical"``, as ``logging`` calls it, is our ``"fatal"``.
+    """
     if level in LEVELS:
         return level
+    if level == "critical":
+        return "fatal"
     return "error"
 
 
