@@ -8,6 +8,7 @@ decides itself is in :mod:`error_tracking.replay`. Values in, text out: uses no 
 from __future__ import annotations
 
 import re
+import textwrap
 from urllib.parse import urlencode
 
 from .bug_report import BugReport
@@ -29,6 +30,10 @@ from .setup import CodePlace, Row
 TEST_NAME_CHARS = 60
 LINE_CHARS = 88
 CLIENT_ERROR = range(400, 500)
+DIGEST_HINT = (
+    "# The failure as it was recorded. The hexadecimal digits are digests of source code:\n"
+    "# they show whether the code has changed since."
+)
 _INDENT = "    "
 
 
@@ -86,34 +91,50 @@ def _class_name(report: BugReport) -> str:
 
 
 def _test_name(report: BugReport) -> str:
-    words = re.sub(r"[^a-z0-9]+", "_", report.title.lower()).strip("_")
-    return words[:TEST_NAME_CHARS].strip("_") or "bug"
+    name = re.sub(r"[^a-z0-9]+", "_", report.title.lower()).strip("_")
+    if len(name) > TEST_NAME_CHARS:
+        # Whole words, as far as they fit.
+        whole_words = name[: TEST_NAME_CHARS + 1].rpartition("_")[0]
+        name = whole_words or name[:TEST_NAME_CHARS]
+    return name or "bug"
 
 
 # What was recorded
 
 
 def _failure_lines(report: BugReport) -> list[str]:
-    setup = report.setup
-    values: list[tuple[str, str]] = []
-    if report.exception_type:
-        values.append(("type", python(report.exception_type)))
-    elif report.status_code:
-        values.append(("status", python(report.status_code)))
-    else:
-        values.append(("title", python(report.title)))
+    arguments = [_what_failed(report)]
     is_refusal = not report.exception_type and report.status_code in CLIENT_ERROR
     if not is_refusal:
-        if setup.places:
-            stack = [f"        {_place_source(place)}," for place in setup.places]
-            values.append(("stack", "\n".join(["[", *stack, "    ]"])))
-        if setup.line:
-            values.append(("line", python(setup.line)))
-        if setup.app[1]:
-            name, digest = setup.app
-            values.append(("app", f"({python(name)}, {python(digest)})"))
-    lines = [f"    {name}={value}," for name, value in values]
-    return ["FAILURE = Failure(", *lines, ")", ""]
+        arguments += _where_it_failed(report)
+    lines = [f"FAILURE = {_call('Failure', arguments, indent=0)}", ""]
+    if any(argument.startswith(("stack=", "app=")) for argument in arguments):
+        lines.insert(0, DIGEST_HINT)
+    return lines
+
+
+def _what_failed(report: BugReport) -> str:
+    """Return the argument that says by what the failure is recognised."""
+    if report.exception_type:
+        return f"type={python(report.exception_type)}"
+    if report.status_code:
+        return f"status={python(report.status_code)}"
+    return f"title={python(report.title)}"
+
+
+def _where_it_failed(report: BugReport) -> list[str]:
+    """Return the arguments that say through which code the failure came."""
+    setup = report.setup
+    arguments = []
+    if setup.places:
+        places = [f"{_INDENT}{_place_source(place)}," for place in setup.places]
+        arguments.append("\n".join(["stack=[", *places, "]"]))
+    if setup.line:
+        arguments.append(f"line={python(setup.line)}")
+    app, digest = setup.app
+    if digest:
+        arguments.append(f"app=({python(app)}, {python(digest)})")
+    return arguments
 
 
 def _place_source(place: CodePlace) -> str:
@@ -148,7 +169,6 @@ def _code_recipe(report: BugReport) -> Recipe:
 
 
 def _replay_recipe(report: BugReport) -> Recipe:
-    setup = report.setup
     recipe = Recipe(("from error_tracking.replay import replay",))
     client = "self.client"
     headers = [f"{python(name)}: {python(value)}" for name, value in report.headers]
@@ -161,25 +181,39 @@ def _replay_recipe(report: BugReport) -> Recipe:
         )
         recipe += token_recipe(report, client)
         headers.append('"x-csrftoken": token.value if token else ""')
-    is_signed_in = setup.user_kind in {"plain", "staff", "superuser"}
-    if is_signed_in or report.is_signed_in:
+    has_user = _has_user(report)
+    if has_user:
         recipe += _user_recipe(report)
     data = data_recipe(report)
     recipe += data
+    has_data = bool(data.lines)
     arguments = [client, python(method_of(report)), python(_address(report))]
-    if data.lines:
+    if has_data:
         arguments.append("data")
-    if is_signed_in or report.is_signed_in:
+    if has_user:
         arguments.append("user=user")
     if headers:
         arguments.append(f"headers={{{', '.join(headers)}}}")
+    arguments += _setup_arguments(report, has_data=has_data)
+    arguments.append("failure=FAILURE")
+    return recipe + Recipe(lines=(_call("replay", arguments),))
+
+
+def _has_user(report: BugReport) -> bool:
+    is_known_user = report.setup.user_kind in {"plain", "staff", "superuser"}
+    return is_known_user or report.is_signed_in
+
+
+def _setup_arguments(report: BugReport, *, has_data: bool) -> list[str]:
+    """Return the arguments for what the request had besides address, data and user."""
+    setup = report.setup
+    arguments = []
     if setup.credentials:
         arguments.append(f"credentials={python(list(setup.credentials))}")
     if setup.session:
-        session = python(placeholder_for(setup.session))
-        arguments.append(f"session={session}")
+        arguments.append(f"session={python(placeholder_for(setup.session))}")
     is_json = report.is_json or (method_of(report) != "POST" and not setup.is_form)
-    if data.lines and is_json:
+    if has_data and is_json:
         arguments.append('content_type="application/json"')
     if setup.host:
         arguments.append(f"host={python(setup.host)}")
@@ -187,8 +221,7 @@ def _replay_recipe(report: BugReport) -> Recipe:
         arguments.append("secure=True")
     if setup.script_name:
         arguments.append(f"script_name={python(setup.script_name)}")
-    arguments.append("failure=FAILURE")
-    return recipe + Recipe(lines=(_call("replay", arguments),))
+    return arguments
 
 
 def _address(report: BugReport) -> str:
@@ -239,10 +272,17 @@ def _rows_recipe(rows: tuple[Row, ...]) -> Recipe:
     return Recipe(("from error_tracking.replay import make_row",), tuple(lines))
 
 
-def _call(function: str, arguments: list[str]) -> str:
-    """Return the call, with an argument per line when it is long."""
+def _call(function: str, arguments: list[str], *, indent: int = 2) -> str:
+    """
+    Return the call, with an argument per line when it is long.
+
+    Args:
+        function: Its name.
+        arguments: Python source; one of several lines begins a new line in each of them.
+        indent: How deeply the test has it.
+    """
     line = f"{function}({', '.join(arguments)})"
-    if len(line) + 2 * len(_INDENT) <= LINE_CHARS:
+    if "\n" not in line and len(line) + indent * len(_INDENT) <= LINE_CHARS:
         return line
-    lines = [f"{_INDENT}{argument}," for argument in arguments]
+    lines = [textwrap.indent(f"{argument},", _INDENT) for argument in arguments]
     return "\n".join([f"{function}(", *lines, ")"])

@@ -31,7 +31,7 @@ LINE_CHARS = 100
 # The longest route that Django's resolver gives, with room for its placeholders.
 ROUTE_CHARS = 1_000
 SERVER_ERROR = 500
-SHELL_HINT = "# In a shell call django.test.utils.setup_test_environment() before."
+SHELL_HINT = "# In a shell, call django.test.utils.setup_test_environment() first."
 UPLOAD_IMPORT = "from django.core.files.uploadedfile import SimpleUploadedFile"
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "TRACE"})
@@ -328,5 +328,15 @@ def python(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(python(item) for item in value) + "]"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _string_source(value)
     return repr(value)
+
+
+def _string_source(text: str) -> str:
+    """Return *text* in the quotes that need no backslashes, double ones if it can choose."""
+    source = json.dumps(text, ensure_ascii=False)
+    needs_other_quotes = '"' in text and "'" not in text
+    if needs_other_quotes and source.count("\\") == text.count('"'):
+        # Nothing else in it is escaped.
+        return f"'{text}'"
+    return source
