@@ -116,8 +116,10 @@ def _raised(exception: BaseException) -> BaseException:
     handled = sys.exception()
     if handled is None:
         return exception
-    is_replaced = isinstance(exception, UnpickleableExceptionWrapper)
-    return handled if is_replaced or isinstance(handled, type(exception)) else exception
+    is_wrapped = isinstance(exception, UnpickleableExceptionWrapper)
+    if is_wrapped or isinstance(handled, type(exception)):
+        return handled
+    return exception
 
 
 def _is_reported_already(error: BaseException, task_id: str) -> bool:

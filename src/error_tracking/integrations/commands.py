@@ -9,6 +9,7 @@ mistake typed into a shell is not an error of the site.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 _MANAGERS = ("manage.py", "django-admin", "django-admin.py")
 _INTERACTIVE = ("shell", "shell_plus", "dbshell", "test")
-_ONE_COMMAND = frozenset({"-c", "--command"})  # not typed: run by a script or cron
+# What a shell gets from a script or from cron, and nobody types.
+_ONE_COMMAND = frozenset({"-c", "--command"})
 
 
 def connect() -> None:
@@ -45,30 +47,62 @@ def connect() -> None:
 
 def capture_failure(error: BaseException) -> None:
     """Capture what ends the process."""
-    script, *arguments = [*sys.argv, ""] if len(sys.argv) < 2 else sys.argv
-    is_command = Path(script).name in _MANAGERS or Path(script).parts[-2:] == (
-        "django",
-        "__main__.py",
-    )
-    name = arguments.pop(0) if is_command else Path(script).name
-    runs_code = name.startswith("shell") and not _ONE_COMMAND.isdisjoint(
-        argument.partition("=")[0] for argument in arguments
-    )
-    is_shell = is_command and name in _INTERACTIVE and not runs_code
-    is_typed = hasattr(sys, "ps1") or is_shell
-    # A reader that has seen enough (`manage.py dumpdata | head`) closes the pipe.
-    is_answer = not issubclass(type(error), Exception) or issubclass(
-        type(error), (CommandError, BrokenPipeError)
-    )
-    if is_typed or is_answer or "commands" in conf.get_settings().DISABLE:
+    call = _call_from(sys.argv)
+    is_typed = hasattr(sys, "ps1") or call.is_interactive
+    if is_typed or _is_answer(error) or "commands" in conf.get_settings().DISABLE:
         return
     _service.capture_exception(
         context.current_request(),
         error,
         mechanism="command",
-        where=f"command {name}",
-        more=lambda: {"command": {"name": name, **_values_of(arguments, error)}},
+        where=f"command {call.name}",
+        more=lambda: {
+            "command": {"name": call.name, **_values_of(call.arguments, error)}
+        },
     )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Call:
+    """
+    What was called.
+
+    Attributes:
+        name: The management command, or the file of a script.
+        arguments: What came after it.
+        is_interactive: Whether a person types what runs in it.
+
+    """
+
+    name: str
+    arguments: list[str]
+    is_interactive: bool
+
+
+def _call_from(argv: list[str]) -> _Call:
+    """Return what was called with *argv*, which an embedded Python may have left empty."""
+    script = Path(argv[0] if argv else "")
+    arguments = argv[1:]
+    is_module = script.parts[-2:] == ("django", "__main__.py")
+    if script.name not in _MANAGERS and not is_module:
+        return _Call(script.name, arguments, is_interactive=False)
+    if not arguments:
+        return _Call("", [], is_interactive=False)
+    name, *arguments = arguments
+    options = {argument.partition("=")[0] for argument in arguments}
+    runs_code = name.startswith("shell") and not _ONE_COMMAND.isdisjoint(options)
+    is_interactive = name in _INTERACTIVE and not runs_code
+    return _Call(name, arguments, is_interactive)
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Return whether *error* tells whoever called something, and is no failure."""
+    # Not isinstance(), which asks the exception's own __class__.
+    kind = type(error)
+    if not issubclass(kind, Exception):
+        return True
+    # A reader that has seen enough (`manage.py dumpdata | head`) closes the pipe.
+    return issubclass(kind, CommandError | BrokenPipeError)
 
 
 def _values_of(arguments: list[str], error: BaseException) -> dict[str, object]:

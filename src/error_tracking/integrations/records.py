@@ -62,7 +62,7 @@ def capture_record(record: logging.LogRecord) -> None:
     """Capture *record* with its exception and what ``extra`` put on it."""
     found = getattr(record, "request", None)
     request = found if isinstance(found, HttpRequest) else context.current_request()
-    level = next((name for least, name in _LEVELS if record.levelno >= least), "debug")
+    level = _level_of(record)
 
     def more() -> Mapping[str, object]:
         extra = {
@@ -88,6 +88,14 @@ def capture_record(record: logging.LogRecord) -> None:
         place=f"{record.module}.{record.funcName}",
         more=more,
     )
+
+
+def _level_of(record: logging.LogRecord) -> str:
+    """Return our name for the level of *record*, which may be one of the project's own."""
+    for least, name in _LEVELS:
+        if record.levelno >= least:
+            return name
+    return "debug"
 
 
 def _exception_of(record: logging.LogRecord) -> BaseException | None:

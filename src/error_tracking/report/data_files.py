@@ -25,6 +25,7 @@ from .placeholders import (
     placeholder_for,
 )
 
+# More would make the test hard to read; what is recorded of a file has fewer rows.
 ROWS = 20
 COLUMNS = 50
 _ENDING = re.compile(r"\.[a-z0-9]{1,5}", re.ASCII)
@@ -55,7 +56,9 @@ def like_name(stored: Mapping[str, Any]) -> str:
 def encoding_of(stored: Mapping[str, Any]) -> str:
     """Return the encoding that a generated file has."""
     encoding = str(stored.get("encoding"))
-    return encoding if encoding in _ENCODINGS else "utf-8"
+    if encoding in _ENCODINGS:
+        return encoding
+    return "utf-8"
 
 
 def content_like(stored: Mapping[str, Any], names: PublicNames) -> str | None:
@@ -93,23 +96,30 @@ def _checked(kind: Any) -> Any:
 
 
 def _table(stored: Mapping[str, Any], columns: list[Any], names: PublicNames) -> str:
-    public = [_column(name, number, names) for number, name in enumerate(columns)]
-    delimiter = str(stored.get("delimiter"))
-    if delimiter not in _DELIMITERS:
-        delimiter = ","
+    """Return a table with *columns* and rows like the first ones that were recorded."""
+    header = [_column(name, number, names) for number, name in enumerate(columns)]
     rows = stored.get("rows")
     if isinstance(rows, list) and rows:
         lines = [_cells(row, columns, names) for row in rows[:ROWS]]
-        for number, name in enumerate(public[: len(lines[0])]):
-            # Not every table begins with names.
-            if rows[0][number] in {NAME_CELL, "text"}:
-                lines[0][number] = name
+        lines[0] = _with_names(lines[0], rows[0], header)
     else:
         # One row, so that there is something to read.
-        lines = [public, ["1"] * len(public)]
+        lines = [header, ["1"] * len(header)]
+    delimiter = str(stored.get("delimiter"))
+    if delimiter not in _DELIMITERS:
+        delimiter = ","
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(lines)
     return text.getvalue()
+
+
+def _with_names(cells: list[str], kinds: Any, header: list[str]) -> list[str]:
+    """Return the first row: names where it had texts, as not every table begins with names."""
+    found = list(cells)
+    for number, name in enumerate(header[: len(cells)]):
+        if str(kinds[number]) in {NAME_CELL, "text"}:
+            found[number] = name
+    return found
 
 
 def _column(name: Any, number: int, names: PublicNames) -> str:
@@ -121,23 +131,39 @@ def _column(name: Any, number: int, names: PublicNames) -> str:
 
 def _cells(row: Any, columns: list[Any], names: PublicNames) -> list[str]:
     """Return placeholders for the cells of a stored *row*."""
+    kinds = row[:COLUMNS] if isinstance(row, list) else []
     found = []
-    for number, kind in enumerate(list(row)[:COLUMNS] if isinstance(row, list) else ()):
-        name = str(columns[number]) if number < len(columns) else ""
+    for number, kind in enumerate(kinds):
+        # A row may have more cells than the table has columns.
+        name = ""
+        if number < len(columns):
+            name = str(columns[number])
         public = names.kinds(_checked(kind), name=name)
         found.append(str(placeholder_for(public)))
     return found
 
 
 def cell_kinds(files: Any) -> dict[str, Shape]:
-    """Return the kinds of the cells of uploaded tables, named as links of rows are."""
+    """
+    Return the kinds of the cells of uploaded tables.
+
+    Args:
+        files: What was recorded of the files of a request.
+
+    Returns:
+        By the number of the file, the number of the row and the name of the column,
+        joined by dots as in the links of rows: ``"0.2.price"``.
+    """
     found: dict[str, Shape] = {}
-    for number, stored in enumerate(files if isinstance(files, list) else ()):
+    if not isinstance(files, list):
+        return found
+    for number, stored in enumerate(files):
         columns, rows = stored.get("columns"), stored.get("rows")
         if not isinstance(columns, list) or not isinstance(rows, list):
             continue
-        for row, kinds in enumerate(rows):
-            known = kinds if isinstance(kinds, list) else ()
-            for column, kind in zip(columns, known, strict=False):
-                found[f"{number}.{row}.{column}"] = known_kind("", kind)
+        for row_number, row in enumerate(rows):
+            if not isinstance(row, list):
+                continue
+            for column, kind in zip(columns, row, strict=False):
+                found[f"{number}.{row_number}.{column}"] = known_kind("", kind)
     return found

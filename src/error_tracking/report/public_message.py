@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import builtins
 import dataclasses
+import itertools
 import re
 import sys
 import types
@@ -71,12 +72,15 @@ _GENERATED_END = re.compile(
     r"(?:_[0-9a-f]{6,10})?(?:_(?:uniq|key|fk|pkey|pk|check|idx|like|[0-9a-f]{8}))*"
 )
 _CODECS = frozenset(aliases) | frozenset(aliases.values()) | {"charmap", "utf8"}
+_PYTHON_OWNERS = (object, type, int, str, list, dict, set, types.FunctionType)
 #: What Python calls itself, as its own messages about a call name it.
 _PYTHON_FUNCTIONS = frozenset(
-    name
-    for owner in (builtins, object, type, int, str, list, dict, set, types.FunctionType)
-    for name in dir(owner)
-) | {"__enter__", "__exit__", "__aenter__", "__aexit__", "__await__", "__bool__"}
+    {
+        *("__enter__", "__exit__", "__aenter__", "__aexit__", "__await__", "__bool__"),
+        *dir(builtins),
+        *itertools.chain.from_iterable(map(dir, _PYTHON_OWNERS)),
+    }
+)
 #: Types that have no name in any module.
 _PYTHON_TYPES = frozenset(
     {
@@ -377,12 +381,11 @@ class _Reader:
         if self._knows(path):
             return True
         words = [word for word in _PATH_SIGNS.split(path) if word]
-        return bool(words) and all(
-            word in _TEMPLATE_WORDS
-            or word in self._vocabulary.apps
-            or self._knows(word)
-            for word in words
-        )
+        return bool(words) and all(self._knows_path_word(word) for word in words)
+
+    def _knows_path_word(self, word: str) -> bool:
+        is_of_django = word in _TEMPLATE_WORDS or word in self._vocabulary.apps
+        return is_of_django or self._knows(word)
 
     def _knows(self, text: str) -> bool:
         return self._vocabulary.knows(text)
@@ -403,23 +406,26 @@ class _Reader:
         """
         if _IDENTIFIER.fullmatch(name) is None:
             return False
-        tables = [table for table in self._vocabulary.tables if name.startswith(table)]
-        for table in tables:
-            rest = name[len(table) :]
+        for table in self._vocabulary.tables:
+            if not name.startswith(table):
+                continue
+            rest = name.removeprefix(table)
             if _GENERATED_END.fullmatch(rest) or self._is_of_columns(rest):
                 return True
         return False
 
     def _is_of_columns(self, rest: str) -> bool:
-        words, pieces = "", rest.split("_")[1:]
+        """Return whether *rest* has known names and endings, each after an underscore."""
         if not rest.startswith("_"):
             return False
-        for piece in pieces:
-            words = f"{words}_{piece}" if words else piece
-            is_end = _GENERATED_END.fullmatch(f"_{words}") is not None
-            if is_end or words.isdigit() or self._knows(words):
-                words = ""
-        return not words
+        # Names have underscores themselves: pieces are joined until they are known.
+        word = ""
+        for piece in rest.split("_")[1:]:
+            word = f"{word}_{piece}" if word else piece
+            is_end = _GENERATED_END.fullmatch(f"_{word}") is not None
+            if is_end or word.isdigit() or self._knows(word):
+                word = ""
+        return not word
 
 
 _BRACKETS: dict[type, tuple[str, str]] = {

@@ -56,13 +56,14 @@ def fold(frames: Sequence[Frame]) -> list[Frame | None]:
     found: list[Frame | None] = []
     position = 0
     while position < len(frames):
-        cycle = _cycle_at(frames, position)
-        if not cycle:
+        length = _cycle_at(frames, position)
+        if length == 0:
             found.append(frames[position])
             position += 1
             continue
-        found += [*frames[position : position + cycle], None]
-        places = {_place(each) for each in frames[position : position + cycle]}
+        cycle = frames[position : position + length]
+        found += [*cycle, None]
+        places = {_place(frame) for frame in cycle}
         # Storing a deep stack leaves out its middle, so another run may begin anywhere.
         while position < len(frames) and _place(frames[position]) in places:
             position += 1
@@ -102,18 +103,22 @@ def stack_lines(
     lines: list[str] = []
     before = ""
     for position, (each, message) in enumerate(zip(exceptions, messages, strict=True)):
-        if position:
-            is_own = any(frame.get("in_app") for frame in each.get("frames") or ())
-            if message == before and not is_own:
-                # Django raises the exceptions of database drivers again as its own.
-                continue
+        is_first = position == 0
+        if is_first:
+            lines += _frame_lines(each, FRAMES, source)
+        elif message == before and not _has_own_frames(each):
+            # Django raises the exceptions of database drivers again as its own.
+            continue
+        else:
             lines += ["", _RELATIONS.get(str(each.get("relation")), "")]
             lines += _frame_lines(each, CAUSE_FRAMES, ())
-        else:
-            lines += _frame_lines(each, FRAMES, source)
         lines.append(exception_line(exception_name(each), message))
         before = message
     return tuple(lines)
+
+
+def _has_own_frames(exception: Frame) -> bool:
+    return any(frame.get("in_app") for frame in exception.get("frames") or ())
 
 
 def exception_line(name: str, message: str) -> str:
@@ -125,13 +130,15 @@ def exception_line(name: str, message: str) -> str:
 
 def exception_name(exception: Frame) -> str:
     """Return the class of a stored *exception* with its module, as Python prints it."""
-    name, module = str(exception.get("type") or ""), str(exception.get("module") or "")
+    name = str(exception.get("type") or "")
+    module = str(exception.get("module") or "")
     if module in {"", "builtins"}:
         return name
     return f"{module}.{name}"
 
 
 def _frame_lines(exception: Frame, limit: int, source: Iterable[str]) -> list[str]:
+    """Return at most *limit* own frames, with *source* for the last of them."""
     frames = exception.get("frames") or ()
     own = [frame for frame in frames if frame.get("in_app")]
     shown = fold(own)
@@ -143,17 +150,22 @@ def _frame_lines(exception: Frame, limit: int, source: Iterable[str]) -> list[st
         if frame is None:
             lines.append("(these frames repeat)")
             continue
-        function = frame.get("function")
-        lines.append(f"{checkout_path(frame)}:{frame.get('lineno')} in {function}")
         is_last = number == len(shown) - 1
-        line = str(frame.get("context_line") or "").strip()
-        if is_last and source:
-            lines += source
-        elif line:
-            lines.append(f"    {line}")
-        if left_out > 0 and number == 0:
+        lines += _lines_of_frame(frame, source if is_last else ())
+        if number == 0 and left_out > 0:
             lines.append(f"({left_out} more)")
     return lines + _library_lines(frames)
+
+
+def _lines_of_frame(frame: Frame, source: Iterable[str]) -> list[str]:
+    """Return where *frame* is, with *source* or else the line that it was in."""
+    place = f"{checkout_path(frame)}:{frame.get('lineno')} in {frame.get('function')}"
+    if source:
+        return [place, *source]
+    line = str(frame.get("context_line") or "").strip()
+    if line:
+        return [place, f"    {line}"]
+    return [place]
 
 
 def _library_lines(frames: Sequence[Frame]) -> list[str]:
@@ -164,9 +176,6 @@ def _library_lines(frames: Sequence[Frame]) -> list[str]:
             break
         below.insert(0, frame)
     return [f"in {each.get('module')}.{each.get('function')}" for each in below]
-
-
-# Paths
 
 
 def checkout_path(frame: Frame) -> str:
