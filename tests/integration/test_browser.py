@@ -10,6 +10,8 @@ import subprocess
 
 import pytest
 
+from error_tracking.pages import preview
+
 from .site import Site, database
 
 pytestmark = pytest.mark.integration
@@ -43,6 +45,27 @@ def browse(chromium, folder, url, *arguments):
     return subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=90
     )
+
+
+@pytest.mark.django_db
+def test_name_beside_a_logo_without_a_size_stays_on_one_line(
+    tmp_path, chromium, configure
+):
+    """A browser knows the width of such a logo only after it has measured the link."""
+    logo = tmp_path / "logo.svg"
+    logo.write_text("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'></svg>")
+    configure(SITE={"name": "Acme Shop", "logo": str(logo)})
+    page = tmp_path / "page.html"
+    script = (
+        "<script>"
+        "const name = document.querySelector('.site span');"
+        "const line = parseFloat(getComputedStyle(name).lineHeight);"
+        "document.title = 'lines: ' + Math.round(name.offsetHeight / line);"
+        "</script></body>"
+    )
+    page.write_text(preview.page_for("new", "en").replace("</body>", script))
+    dom = browse(chromium, tmp_path, page.as_uri(), "--dump-dom").stdout
+    assert "lines: 1<" in dom
 
 
 def test_friendly_page_is_a_whole_page_in_a_browser(tmp_path, chromium):
