@@ -55,6 +55,13 @@ def test_wrong_token_is_refused(client, token):
     assert response["WWW-Authenticate"].startswith("Bearer")
 
 
+def test_monitor_that_sends_no_token_is_asked_for_one(client):
+    response = client.get(ADDRESS, headers={"accept": "*/*"})
+    assert response.status_code == 401
+    assert "HEALTH_TOKEN" in response.json()["detail"]
+    assert response["WWW-Authenticate"].startswith("Bearer")
+
+
 def test_without_a_token_in_the_settings_no_token_opens(client, configure):
     configure(HEALTH_TOKEN=None)
     for token in ("", "None", TOKEN):

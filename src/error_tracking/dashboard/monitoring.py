@@ -12,6 +12,7 @@ import datetime as dt
 import logging
 import threading
 import time
+from http import HTTPStatus
 from typing import Any
 
 from django.db import Error, connections
@@ -64,14 +65,22 @@ def _denied(request: HttpRequest) -> HttpResponse | None:
         # Without a token nothing matches, not even an empty one.
         if token and constant_time_compare(sent, token):
             return None
-        response = refused(401, "wrong_token", "This is not the HEALTH_TOKEN.")
-        response["WWW-Authenticate"] = 'Bearer realm="error_tracking"'
-        return response
+        return _unauthorized("wrong_token", "This is not the HEALTH_TOKEN.")
     try:
-        return refusal(request)
+        denied = refusal(request)
     except Error:
         detail = "The session cannot be read: the database does not answer."
         return refused(503, "no_database", detail)
+    if denied is not None and denied.status_code == HTTPStatus.UNAUTHORIZED:
+        detail = "Send HEALTH_TOKEN as a bearer token, or sign in as a staff user."
+        return _unauthorized("not_signed_in", detail)
+    return denied
+
+
+def _unauthorized(error: str, detail: str) -> HttpResponse:
+    response = refused(HTTPStatus.UNAUTHORIZED, error, detail)
+    response["WWW-Authenticate"] = 'Bearer realm="error_tracking"'
+    return response
 
 
 class _Reader:
