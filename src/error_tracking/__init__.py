@@ -55,7 +55,7 @@ _HOMES = {
     "unit_of_work": "capture.context",
     "degrade": "pages.degradation",
 }
-# What is not replaced by nothing where the app is not ready or not installed.
+# These do their work also where the app is not ready or not installed.
 _ALWAYS_THERE = {"degrade", "health", "unit_of_work"}
 
 
@@ -72,9 +72,9 @@ def __getattr__(name: str) -> Any:
 
 def _call(name: str, *args: Any, **kwargs: Any) -> Any:
     """
-    Call the function *name*, which was imported early.
+    Call the function *name*, which was imported before Django was ready.
 
-    Where it is still too early, say that nothing was done.
+    If it still is not, do nothing, and return what the function returns then.
     """
     function = __getattr__(name)
     if isinstance(function, functools.partial):

@@ -21,7 +21,7 @@ class ErrorTrackingConfig(AppConfig):
             conf,
             middleware,
             recorder,
-            tasks,  # noqa: F401  tells Celery of ``create_bug_task``
+            tasks,  # noqa: F401  registers ``create_bug_task`` with Celery
         )
         from .capture.no_queries import refuse_queries
         from .events import borders, object_text

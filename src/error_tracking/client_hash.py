@@ -1,5 +1,5 @@
 """
-Who was affected, without who it was: one client of one group as sixteen hex digits.
+Hashes one client of one group to sixteen hex digits, which identify nobody.
 
 With the same key and another group the digits are others, so nobody can follow a client
 through the groups of a site.
@@ -15,9 +15,11 @@ from django.conf import settings
 
 def client_hash_of(who: str, fingerprint: str) -> str:
     """
-    Return the hash of one client in one group.
+    Return the hash of one client in one group, 16 hex digits.
 
-    The client is ``"user:…"`` or ``"ip:…"``.
+    Args:
+        who: The client, ``"user:…"`` or ``"ip:…"``.
+        fingerprint: Of the group.
     """
     key = _client_key(settings.SECRET_KEY)
     # Keyed BLAKE2 (RFC 7693, 2.9) is a MAC like HMAC. HMAC would let other threads run

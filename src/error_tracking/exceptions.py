@@ -1,7 +1,7 @@
 """
 The errors our public functions raise.
 
-None of them ever reaches a visitor of the host site.
+None of them ever reaches a visitor of the site.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class TrackerError(ErrorTrackingError):
     @property
     def is_counted(self) -> bool:
         """
-        Return whether the attempt counts.
+        Return whether the attempt counts as a failure.
 
-        Only so many may fail before filing is given up.
+        After a number of failures filing is given up.
         """
         return not (self.is_rate_limit or self.is_outage)
 

@@ -1,7 +1,5 @@
 """
-Starts per-process state again in a forked child.
-
-Also after a fork that Python did not see.
+Starts per-process state again in a forked child, also if Python did not see the fork.
 
 ``os.register_at_fork`` covers ``os.fork()`` and multiprocessing. A fork from C (some
 servers and extensions) runs no such hook: the child would go on with threads that do
@@ -29,7 +27,7 @@ def on_fork(reset: Callable[[], None]) -> None:
 
 
 def check() -> None:
-    """Start anew when this process is a child whose fork ran none of Python's hooks."""
+    """Start again if this process is a child whose fork ran none of Python's hooks."""
     if os.getpid() == _owner_pid:
         return
     with _lock:

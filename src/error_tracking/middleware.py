@@ -58,9 +58,13 @@ _service = ErrorCaptureService()
 
 class _State(context.Unit):
     """
-    What is known of one request.
+    The unit of one request: its first exception, and where the request is.
 
-    The exception seen first, and whether our middleware is around it.
+    Attributes:
+        is_inside: Whether our middleware waits for its response.
+        is_streaming: Whether the body of its response is still sent.
+        exception: What was seen first, until it is captured.
+        unhandled: Whether Django made a 500 of it.
     """
 
     # Of the class: a request that does not fail sets nothing.
@@ -80,7 +84,7 @@ class ErrorCaptureMiddleware:
     """
     Captures failed requests and gives their visitors a friendly page.
 
-    Sync and async.
+    Works under WSGI and ASGI.
     """
 
     sync_capable = True
@@ -120,11 +124,7 @@ class ErrorCaptureMiddleware:
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        """
-        Do the same under ASGI.
-
-        What captures runs in a thread, as Django's own 500 handling does.
-        """
+        """Do the same under ASGI: in a thread, as Django's own 500 handling does."""
         state = _enter(request)
         try:
             response: HttpResponseBase = await self.get_response(request)
@@ -183,11 +183,7 @@ def _observe_view_exceptions(process_exception: Callable[..., None]) -> None:
 
 
 def _needs_own_thread() -> bool:
-    """
-    Return whether capturing writes to the database at once.
-
-    Then it belongs on the request's thread.
-    """
+    """Return whether capturing writes to the database, on the request's connection."""
     return conf.get_settings().RECORDER == "immediate"
 
 
@@ -228,7 +224,7 @@ def _log_failure(request: HttpRequest, error: Exception) -> None:
     """
     Write Django's own line for a failure, which nobody else writes here.
 
-    The path is a visitor's text.
+    It is cleaned, because the path is a visitor's text.
     """
     logger = logging.getLogger("django.request")
     if not logger.isEnabledFor(logging.ERROR):
@@ -368,9 +364,8 @@ def remember_exception(request: HttpRequest | None = None, **_kwargs: object) ->
     """
     Receive ``got_request_exception``.
 
-    Remember the exception, or capture it when nobody else will.
-
-    Cannot raise: Django sends this signal unprotected.
+    The exception is remembered, or captured if nobody else will. Cannot raise: Django
+    sends this signal unprotected.
     """
     try:
         error = sys.exception()
@@ -381,9 +376,8 @@ def remember_exception(request: HttpRequest | None = None, **_kwargs: object) ->
             state = _enter(request)
             state.is_inside = False
         if state.is_inside:
-            if (
-                not state.unhandled
-            ):  # the first one is the cause; a 500 handler that then fails is not
+            # The first one is the cause; a 500 handler that then fails is not.
+            if not state.unhandled:
                 state.exception, state.unhandled = error, True
         else:
             _service.capture_exception(request, error)

@@ -1,7 +1,7 @@
 """
-How our own threads use the database.
+Opens and closes the database connections of our own threads.
 
-Beside the project's pool, and never while they wait for something else.
+They are outside the project's pool, and closed while a thread waits for anything else.
 
 A pool has as many connections as the project has threads. Our threads therefore
 open one of their own, which commits and never waits for ever, and close it as
@@ -18,10 +18,10 @@ from typing import Any
 
 from django.db import connections
 
-CONNECT_SECONDS = 10  # psycopg waits for ever unless it is told otherwise
-SQLITE_LOCK_SECONDS = (
-    0.02  # how long we hold SQLite's lock, and wait for somebody else's
-)
+# psycopg waits for ever by default.
+CONNECT_SECONDS = 10
+# How long we hold SQLite's lock, and wait for somebody else's.
+SQLITE_LOCK_SECONDS = 0.02
 
 _may_release: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "error_tracking_may_release", default=False
@@ -32,7 +32,7 @@ def prepare(alias: str, *, waits_for_lock: bool = False) -> Any:
     """
     Return this thread's connection to the database *alias*, made fit for work of ours.
 
-    It is not taken from a pool, commits by itself also with the project's
+    It is not taken from a pool, commits automatically also with the project's
     AUTOCOMMIT off, and gives up on a silent server. SQLite's lock is waited for
     as long as the project does only with *waits_for_lock*.
     """

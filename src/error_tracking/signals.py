@@ -1,4 +1,4 @@
-"""The signals we send to the host project; we receive none of our own."""
+"""The signals we send to the project; we receive none of our own."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """
-For a project's tests.
-
-What happens to events in a test run, and how a test asks for them.
+Decides what happens to events in a test run, and gives a project's tests theirs.
 
 In a test run, which Django's runner and pytest-django begin with
 ``setup_test_environment()``, events are discarded: no thread, database, file, mail or
@@ -60,7 +58,7 @@ def deliver(event: Event) -> None:
     """
     Append *event* to the outbox if a test has opted in.
 
-    The oldest goes when it is full.
+    If the outbox is full, the oldest event is removed.
     """
     if not _opted_in or _opted_in[-1].events is None:
         return

@@ -1,7 +1,5 @@
 """
-Optional addresses outside the admin.
-
-``path("errors/", include("error_tracking.urls"))``.
+Optional addresses outside the admin, included by ``include("error_tracking.urls")``.
 
 The admin's own pages need none of these.
 """

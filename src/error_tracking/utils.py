@@ -24,9 +24,8 @@ UNPRINTABLE = "<unprintable>"
 # + 2 + 6.
 ADDRESS_CHARS = 72
 
-PLAIN: frozenset[type] = frozenset(
-    {str, int, float, bool, type(None)}
-)  # what may be printed without running foreign code
+# What may be printed without running code of the project's.
+PLAIN: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 
 # Characters that nobody sees, or that do something: they hide words from a reader which
 # a program still reads, turn the order of letters round, or drive a terminal. Unicode's
@@ -94,11 +93,7 @@ def dotted_name(value: str, limit: int) -> str:
 
 
 def bases_of(cls: type) -> tuple[type, ...]:
-    """
-    Return *cls* and what it derives from.
-
-    A metaclass cannot interfere.
-    """
+    """Return *cls* and what it derives from; a metaclass cannot interfere."""
     bases: tuple[type, ...] = type.__dict__["__mro__"].__get__(cls)
     return bases
 
@@ -161,11 +156,12 @@ def subscriber_of(value: str) -> str:
 
 def masked_ip(value: str, *, mode: str = "masked") -> str | None:
     """
-    Return the address in *value*.
+    Return what may be stored of the address in *value*, None for nothing.
 
-    ``/24`` or ``/48`` of it, all of it (``"full"``) or None (``"none"``).
-
-    What is no address gives None.
+    Args:
+        value: An address as proxies write it; anything else gives None.
+        mode: ``"masked"`` for the network (/24, IPv6: /48), ``"full"`` for the whole
+            address, ``"none"`` for nothing.
     """
     if mode == "none":
         return None
@@ -184,7 +180,7 @@ def uuid7() -> uuid.UUID:
     """
     Return a new UUID version 7 (RFC 9562, 5.7).
 
-    48 bits of milliseconds, then random bits.
+    It begins with 48 bits of milliseconds, so later ones sort behind earlier ones.
     """
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")

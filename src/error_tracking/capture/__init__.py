@@ -1,1 +1,1 @@
-"""From a failed request or an exception to an event: ``service`` tells the story."""
+"""From a failed request or an exception to an event: begin to read in ``service``."""

@@ -39,7 +39,7 @@ EVENT_BYTES = 65_536
 # Of the innermost frames: a cycle of ten functions goes round three times in them.
 RECURSION_FRAMES = 30
 
-#: What exceptions are called that say that something could not be reached.
+#: Names of exceptions that mean that something could not be reached.
 OUTAGE = re.compile(
     r"(operational|interface|connect\w*|timeout|unavailable|brokenpipe|gai)(error"
     r"|exception)?$",
@@ -76,11 +76,9 @@ class ExceptionInfo:
     @property
     def qualified_type(self) -> str:
         """Return the type with its module, as Python prints it: builtins have none."""
-        return (
-            self.type
-            if self.module in {"", "builtins"}
-            else f"{self.module}.{self.type}"
-        )
+        if self.module in {"", "builtins"}:
+            return self.type
+        return f"{self.module}.{self.type}"
 
     def without_vars(self) -> ExceptionInfo:
         """Return the same without local variables."""
@@ -261,11 +259,7 @@ class Event:
         yield self.bare()
 
     def bare(self) -> Event:
-        """
-        Return the event without its payload.
-
-        What is needed to count it in the right place.
-        """
+        """Return the event without its payload: enough to count it."""
         return dataclasses.replace(
             self,
             request={"truncated": True},
@@ -291,7 +285,7 @@ class Fold:
     """
     Up to ``MOST`` events that are counted only.
 
-    The one with ``event_id`` was stored for them.
+    The one with ``event_id`` was stored whole and represents them.
 
     ``timestamp`` is seconds since the epoch, exact to the millisecond.
     """
@@ -392,11 +386,7 @@ class Outcome:
 
     @classmethod
     def of(cls, event: Event, status_code: int) -> Self:
-        """
-        Return the outcome of *event*.
-
-        It was not handled, and answered with *status_code*.
-        """
+        """Return the outcome of *event*, which was answered with *status_code*."""
         return cls(
             event_id=event.event_id,
             fingerprint=event.fingerprint,

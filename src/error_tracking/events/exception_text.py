@@ -1,5 +1,5 @@
 """
-The message of an exception, of a bounded length, however large its arguments are.
+Prints the message of an exception in bounded time, however large its arguments are.
 
 Python's own ``str()`` of an exception prints all of its arguments: three
 seconds for three million numbers. Here what is not kept is not printed either.
@@ -201,11 +201,7 @@ def notes_of(exception: BaseException) -> str:
 
 
 def _prints_itself(cls: type) -> bool:
-    """
-    Return whether ``str()`` of an instance runs code that is not Python's own.
-
-    Found without asking the class.
-    """
+    """Return whether ``str()`` of an instance runs code that is not Python's own."""
     return not _is_of_python(class_attribute(cls, "__str__"))
 
 

@@ -1,5 +1,5 @@
 """
-An event's parts to its fingerprint, by versioned rules.
+Makes the fingerprint of an event, by versioned rules.
 
 Version 1: an exception is its type with the in-app frames (module and function,
 and the text of the raising line, or template and node); a refused row also its

@@ -1,5 +1,5 @@
 """
-The pattern of a message: its words, with kinds in the place of values.
+Makes the pattern of a message: its words, with kinds in the place of values.
 
 "order 17 not found" and "order 18 not found" are one error, so numbers, identifiers,
 paths and quoted values are replaced. What says which error it is stays: error codes,

@@ -1,5 +1,5 @@
 """
-The text of the project's objects, whatever their ``__str__`` does.
+Reads the text of the project's objects, whatever their ``__str__`` does.
 
 A ``__str__`` or ``__repr__`` may raise anything, run a query, or never return. It
 runs on a thread of our own, so nothing that other code sees is changed, and it is

@@ -1,5 +1,5 @@
 """
-Any value to plain data of a bounded size, without running a line of the project's code.
+Turns any value into bounded plain data, without running a line of the project's code.
 
 Only exact built-in types are read by value. Subclasses of them are read through
 the methods of the built-in type itself, so that nothing a class overrides is

@@ -1,5 +1,5 @@
 """
-What reading one event may cost: characters, items and time, a share for each part.
+Limits what reading one event costs: characters, items and time for each part of it.
 
 Characters and items are counted, so that the same error is always read the
 same way. The time is the last resort, for content that is slower to read than
@@ -86,8 +86,10 @@ class Share:
         """
         Start with *size*.
 
-        *seconds* of this thread's CPU time after the first use, nothing is granted any
-        more.
+        Args:
+            size: What may be read.
+            seconds: CPU time of this thread, from the first use on. After it nothing
+                is granted.
         """
         self.characters = size.characters
         self.items = size.items

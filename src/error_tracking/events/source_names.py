@@ -1,7 +1,5 @@
 """
-Reads the names that a source file has for fields.
-
-String constants, keywords and attributes.
+Reads the names that a source file has for fields: constants, keywords, attributes.
 
 Comments and docstrings do not count, and neither does a sentence: a name is one word
 of code. Python is read as tokens, templates by the ``name`` of their inputs. Knows no
@@ -72,11 +70,9 @@ class SourceNames:
 
 def names_in_file(path: str, is_secret: Callable[[str], bool]) -> SourceNames:
     """
-    Return the names in the file at *path*.
+    Return the names in the file at *path*, cached until the file changes.
 
-    None where it is missing, not a regular file or too long.
-
-    Cached until the file changes.
+    A file that is missing, not a regular file or too long has no names.
 
     Args:
         path: An absolute path.

@@ -1,5 +1,5 @@
 """
-What an error message names: a column, table, host, template, module or setting.
+Finds what an error message names: a column, table, host, template, module or setting.
 
 Those are names of the project's code or set-up, never values of a request. A title
 shows them, and many errors that name the same thing have one cause.
