@@ -346,6 +346,15 @@ def test_number_of_queries_does_not_grow(admin_client, bug):
     assert before <= 40
 
 
+def test_bug_that_the_running_release_brought_says_so(admin_client, bug, configure):
+    KnownBug.objects.update(first_release="7.1")
+    assert "new in 7.1" not in badges(admin_client, bug)
+    configure(RELEASE="7.1")
+    assert "new in 7.1, which runs now" in badges(admin_client, bug)
+    KnownBug.objects.update(regressed_at=timezone.now())
+    assert "new in 7.1" not in badges(admin_client, bug)
+
+
 class TestActions:
     @pytest.mark.parametrize(
         ("before", "action", "data", "after", "words"),
@@ -359,6 +368,9 @@ class TestActions:
             ("resolved", "reopen", {}, "open", "Open again."),
             ("muted", "reopen", {}, "open", "Open again."),
             ("resolved", "resolve", {}, "resolved", "resolved already"),
+            ("open", "reopen", {}, "open", "Nothing has changed"),
+            ("resolved", "start", {}, "resolved", "it is not open"),
+            ("resolved", "mute", {"mute": "ever"}, "resolved", "Nothing has changed"),
             ("open", "mute", {}, "open", "Choose for how long"),
             ("open", "nonsense", {}, "open", "no such action"),
         ],
@@ -372,6 +384,32 @@ class TestActions:
         assert words in message
         bug.refresh_from_db()
         assert bug.status == after
+
+    def test_running_release_is_where_it_is_resolved(
+        self, admin_client, bug, configure
+    ):
+        configure(RELEASE="7.1")
+        [message] = act(admin_client, bug, "resolve")
+        assert "in a release after 7.1" in message
+
+    def test_deleted_bug_is_restored(self, admin_client, bug):
+        KnownBug.all_objects.update(is_deleted=True)
+        assert act(admin_client, bug, "restore") == [
+            "Restored. New occurrences are filed again."
+        ]
+        bug.refresh_from_db()
+        assert not bug.is_deleted
+
+    def test_somebody_else_is_assigned_by_name(self, admin_client, bug):
+        other = User.objects.create_superuser("ada")
+        messages = act(admin_client, bug, "assign", assignee=str(other.pk))
+        assert messages == ["Assigned to ada."]
+        bug.refresh_from_db()
+        assert bug.assignee_id == other.pk
+
+    def test_bug_that_is_gone_is_not_found(self, admin_client, bug):
+        address = reverse("admin:error_tracking_knownbug_action", args=[bug.pk + 1])
+        assert admin_client.post(address, {"action": "start"}).status_code == 404
 
     def test_condition_of_muting_is_kept(self, admin_client, bug):
         act(admin_client, bug, "mute", mute="tomorrow")

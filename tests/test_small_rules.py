@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import types
+from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
-from error_tracking import conf, forks, utils
+from error_tracking import conf, forks, recorder, utils
 from error_tracking.capture import frame_locals
+from error_tracking.dashboard import views
 from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
-from error_tracking.recorder import probe, rows
+from error_tracking.recorder import identity, probe, rows
 from error_tracking.routers import ErrorTrackingRouter
 from error_tracking.setting_rules import LONGEST_TEXT
 from error_tracking.trackers.endpoints import Endpoint
@@ -36,7 +40,7 @@ class TestSettings:
             ({"SITE": {"colour": "red"}}, "has an unknown key 'colour'"),
             ({"SITE": {"color": "red"}}, "is 'red'"),
             ({"HEALTH_TOKEN": "short"}, "can be guessed"),
-            ({"HEALTH_TOKEN": "a token with spaces in it, long"}, "no header"),
+            ({"HEALTH_TOKEN": "a token with spaces in it, long"}, "header"),
             ({"SITE_URL": "https://shop.example:many"}, "SITE_URL"),
             ({"SITE_URL": "https://[shop"}, "SITE_URL"),
         ],
@@ -48,6 +52,60 @@ class TestSettings:
 
     def test_token_of_a_variable_that_is_not_set_is_no_mistake(self):
         assert conf.read({"GITHUB_TOKEN": ""}).problems == ()
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class TestPlaceOfTheSettings:
+    """Two processes share a folder for journals if their database settings are equal."""
+
+    @pytest.mark.parametrize(
+        ("value", "plain"),
+        [
+            (None, None),
+            (7, "7"),
+            (Path("/srv/shop"), "/srv/shop"),
+            (b"\x01\xff", "01ff"),
+            (Colour.RED, "RED"),
+            (len, "builtins.len"),
+            ({"b", "a"}, ["a", "b"]),
+            ((1, [2]), ["1", ["2"]]),
+        ],
+    )
+    def test_each_value_is_the_same_text_in_each_process(self, value, plain):
+        assert identity._plain(value) == plain
+
+    def test_object_whose_text_has_its_address_counts_by_its_class(self):
+        assert identity._plain(object()) == identity._plain(object())
+
+
+class TestSentences:
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"stored_at": None}, "has stored nothing yet"),
+            ({"lost": 1234}, "1,234 events lost in 30 days"),
+            ({"waiting_bytes": 2048}, "in the journals of this server"),
+            ({}, "everything is stored"),
+        ],
+    )
+    def test_dashboard_says_whether_everything_is_stored(self, values, words):
+        state = {
+            "pending": 0,
+            "is_durable": True,
+            "is_leader": True,
+            "away_seconds": 0.0,
+            "waiting_bytes": 0,
+            "lost": 0,
+            "at_risk": 0,
+            "failures": 0,
+            "processes": 1,
+            "stored_at": timezone.now(),
+            "problems": (),
+        }
+        assert words in views._recorder_text(recorder.Health(**{**state, **values}))
 
 
 class TestAddresses:
