@@ -14,12 +14,14 @@ import pytest
 from django.apps import apps
 from django.core.checks import run_checks
 from django.db import connection
+from django.utils.functional import SimpleLazyObject
 
 from error_tracking import (
     capture_exception,
     capture_message,
     checks,
     conf,
+    health,
     strict_settings,
     testing,
     trackers,
@@ -190,6 +192,38 @@ def test_paths_that_lead_somewhere_are_right(configure):
         ],
     )
     assert ids() == []
+
+
+def _fail():
+    raise KeyError("NO_SUCH_VARIABLE")
+
+
+@pytest.mark.parametrize("key", ["RELEASE", "BUG_THRESHOLD", "WEBHOOKS", "SITE"])
+def test_a_lazy_value_that_fails_costs_no_event(configure, outbox, key):
+    configure(**{key: SimpleLazyObject(_fail)})
+    [message] = [
+        each for each in run_checks(tags=["error_tracking"]) if each.id[-4] == "E"
+    ]
+    assert message.msg == f"ERROR_TRACKING['{key}'] cannot be read: KeyError."
+    capture_message("kept", level="error", extra={"size": 3})
+    [event] = outbox
+    assert event.context["extra"] == {"size": 3}
+    assert any(message.msg in problem for problem in health().problems)
+
+
+@pytest.mark.parametrize("key", ["SCRUB_KEYS", "DISABLE", "BEFORE_STORE"])
+@pytest.mark.parametrize("is_in_a_list", [True, False])
+def test_a_lazy_value_that_fails_weakens_no_privacy(configure, key, is_in_a_list):
+    value = SimpleLazyObject(_fail)
+    configure(**{key: [value] if is_in_a_list else value})
+    used = conf.get_settings()
+    assert used.BEFORE_STORE is strict_settings.refuse
+
+
+def test_settings_that_are_lazy_and_fail_are_told(settings):
+    settings.ERROR_TRACKING = SimpleLazyObject(_fail)
+    assert ids() == ["error_tracking.E001"]
+    assert conf.get_settings().BEFORE_STORE is strict_settings.refuse
 
 
 def test_settings_that_are_no_dict_are_told(settings):

@@ -85,6 +85,28 @@ def test_a_hostile_class_costs_nothing(outbox, kind):
     assert event.traceback
 
 
+class BrokenList(list):
+    def __getitem__(self, index):
+        raise RuntimeError("no items for you")
+
+
+ODD_VALUES = {
+    "lazy": lambda: SimpleLazyObject(fail),
+    "broken": lambda: BrokenList(["x"]),
+    "list": lambda: [SimpleLazyObject(fail)],
+}
+
+
+@pytest.mark.parametrize("kind", ODD_VALUES)
+@pytest.mark.parametrize("name", ["fingerprint", "request", "tags", "extra", "level"])
+def test_an_odd_argument_of_a_capture_costs_no_event(outbox, name, kind):
+    odd = ODD_VALUES[kind]()
+    error_tracking.capture_exception(raised(fail), **{name: odd})
+    error_tracking.capture_message("empty", **{"level": "error", name: odd})
+    assert len(outbox) == 2
+    assert error_tracking.error_reference(odd) == ""
+
+
 def test_notes_follow_the_message_and_anything_may_stand_there(outbox):
     """FAULTS C22."""
     noted = raised(fail)

@@ -36,7 +36,12 @@ from .setting_rules import (
     shortened,
     shown,
 )
-from .strict_settings import refuse, strict_value, value_of_misspelt
+from .strict_settings import (
+    PROTECTING_KEYS,
+    refuse,
+    strict_value,
+    value_of_misspelt,
+)
 
 logger = logging.getLogger("error_tracking")
 
@@ -228,6 +233,9 @@ class Reading:
     renamed: tuple[Problem, ...] = ()
 
 
+# What is used while nothing can be read.
+_STRICTEST = Settings(BEFORE_STORE=refuse, IP_ADDRESSES="none")
+
 #: Old name → new name of keys that were renamed in the last minor release.
 RENAMED: Mapping[str, str] = {}
 
@@ -252,37 +260,57 @@ def read(given: object, *, renamed: Mapping[str, str] = RENAMED) -> Reading:
         given: What the project has set, of any type.
         renamed: Old name → new name.
     """
-    if not isinstance(given, dict):
+    try:
+        items = list(given.items()) if isinstance(given, dict) else None
+    except Exception as error:  # noqa: BLE001  a lazy value may fail in any way
+        return Reading(_STRICTEST, problems=(_unreadable(NAME, error),))
+    if items is None:
         # Nothing is known of what the project wants to stay private.
         problem = Problem(
             f"{NAME} must be a dict, not {type(given).__name__}.",
             f'Write {NAME} = {{"BUG_THRESHOLD": 1}}. Until then events are stored '
             "without their payload.",
         )
-        strictest = Settings(BEFORE_STORE=refuse, IP_ADDRESSES="none")
-        return Reading(strictest, problems=(problem,))
+        return Reading(_STRICTEST, problems=(problem,))
     values: dict[str, Any] = {}
     guessed: dict[str, Any] = {}
     problems: list[Problem] = []
     old_names: list[Problem] = []
-    for name, value in given.items():
+    # A value that protects people cannot be read: then nothing of them is stored.
+    are_all_private = False
+    keys = {name for name, _value in items}
+    for name, value in items:
         key = name
         if name in renamed:
             key = renamed[name]
-            old_names.append(_renamed(name, key, is_ignored=key in given))
-            if key in given:
+            old_names.append(_renamed(name, key, is_ignored=key in keys))
+            if key in keys:
                 continue
-        if key in RULES:
-            found, used = _value_in_force(key, value)
-            if used is not None:
-                values[key] = used
-        else:
-            found = _unknown(name)
-            guessed.update(_guessed(name, value))
+        try:
+            if key in RULES:
+                found, used = _value_in_force(key, value)
+                if used is not None:
+                    values[key] = used
+            else:
+                found = _unknown(name)
+                guessed.update(_guessed(name, value))
+        except Exception as error:  # noqa: BLE001  a lazy value may fail in any way
+            found = _unreadable(setting_name(name), error)
+            if (closest(name, RULES) or name) in PROTECTING_KEYS:
+                are_all_private = True
         if found is not None:
             problems.append(found)
+    if are_all_private:
+        values |= {"BEFORE_STORE": refuse, "IP_ADDRESSES": "none"}
     settings = Settings(**_combined(values, guessed))
     return Reading(settings, tuple(problems), tuple(old_names))
+
+
+def _unreadable(setting: str, error: Exception) -> Problem:
+    return Problem(
+        f"{setting} cannot be read: {type(error).__name__}.",
+        "Write a plain value, or one that does not fail.",
+    )
 
 
 def _value_in_force(key: str, value: Any) -> tuple[Problem | None, Any]:

@@ -11,6 +11,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
+from django.http import HttpRequest
+
 from error_tracking.events.object_text import safe_text
 
 from . import context
@@ -20,8 +22,6 @@ from .service import ErrorCaptureService
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from django.http import HttpRequest
 
 __all__ = [
     "add_breadcrumb",
@@ -76,7 +76,7 @@ def capture_exception(
         )
         return ""
     event = ErrorCaptureService().capture_exception(
-        request or context.current_request(),
+        _given_or_current(request),
         exception,
         handled=True,
         mechanism="api",
@@ -104,7 +104,7 @@ def capture_message(
     event = ErrorCaptureService().capture_message(
         message,
         level=level,
-        request=request or context.current_request(),
+        request=_given_or_current(request),
         fingerprint=_parts(fingerprint),
         more=lambda: {"tags": tags, "extra": extra},
     )
@@ -128,11 +128,10 @@ def error_reference(request: HttpRequest | None = None) -> str:
         Never raises.
 
     """
-    if request is None:
-        request = context.current_request()
+    request = _given_or_current(request)
     if request is None:
         return ""
-    state = getattr(request, "__dict__", {}).get(context.STATE)
+    state = request.__dict__.get(context.STATE)
     exception = getattr(state, "exception", None)
     if exception is None or not getattr(state, "unhandled", False):
         return ""
@@ -140,8 +139,28 @@ def error_reference(request: HttpRequest | None = None) -> str:
     return event.reference if event is not None else ""
 
 
+def _given_or_current(request: Any) -> HttpRequest | None:
+    """Return the *request* that was given, or that it wraps, else the current one."""
+    if issubclass(type(request), HttpRequest):
+        return request  # type: ignore[no-any-return]
+    try:
+        # Django REST framework's is a wrapper.
+        wrapped = getattr(request, "__dict__", {}).get("_request")
+    except Exception:  # noqa: BLE001  an object of the project's own, or a lazy one
+        wrapped = None
+    if issubclass(type(wrapped), HttpRequest):
+        return wrapped
+    return context.current_request()
+
+
 def _parts(fingerprint: Any) -> tuple[str, ...]:
     if fingerprint is None:
         return ()
-    parts = fingerprint if isinstance(fingerprint, (list, tuple)) else (fingerprint,)
-    return tuple(safe_text(part, PART_CHARS) for part in parts[:PARTS])
+    parts: Any = (fingerprint,)
+    try:
+        # Of the type: isinstance() would ask a lazy value for its __class__.
+        if issubclass(type(fingerprint), (list, tuple)):
+            parts = fingerprint[:PARTS]
+        return tuple(safe_text(part, PART_CHARS) for part in parts)
+    except Exception:  # noqa: BLE001  a list of the project's own may fail in any way
+        return ()

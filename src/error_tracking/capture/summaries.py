@@ -301,6 +301,9 @@ def level_or_error(level: str) -> str:
 
     ``"critical"``, as ``logging`` calls it, is our ``"fatal"``.
     """
+    if not issubclass(type(level), str):
+        # Asked whether it is one of ours, a lazy value may fail.
+        return "error"
     if level in LEVELS:
         return level
     if level == "critical":
