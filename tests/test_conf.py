@@ -123,7 +123,7 @@ def test_a_project_without_users_is_told_in_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("model", "remedy"),
     [
-        ("auth.User", "Add 'django.contrib.auth' to INSTALLED_APPS"),
+        ("auth.User", "Add 'django.contrib.auth' and 'django.contrib.contenttypes'"),
         ("people.Member", "Add 'people' to INSTALLED_APPS."),
         ("Member", "Add 'Member' to INSTALLED_APPS."),
     ],
