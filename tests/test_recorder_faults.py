@@ -13,14 +13,15 @@ import pytest
 from django.db import DataError, OperationalError, connections
 
 from error_tracking import conf, recorder
-from error_tracking.events.event import Event, Fold
+from error_tracking.events.event import Event, Fold, Outcome
+from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import ErrorGroup, ErrorLog, Filing
 from error_tracking.models import Journal as JournalRow
 from error_tracking.recorder import batch_writer, memory_counts, outage, store
 from error_tracking.recorder import intake as intakes
 from error_tracking.recorder import journal as journals
 from error_tracking.recorder import machine as machines
-from error_tracking.recorder.journal import COUNT, EVENT, JournalFile
+from error_tracking.recorder.journal import COUNT, EVENT, OUTCOME, JournalFile
 from error_tracking.recorder.machine import Machine
 from tests.factories import make_event
 from tests.test_pipeline import assert_counted, memory_journal
@@ -189,6 +190,58 @@ class TestPoison:
         batch_writer.write_batch(journal, journal.read())
         assert (journal.pending, JournalRow.objects.get().lost) == (0, 0)
         assert_counted(1)
+
+    def test_outcome_that_cannot_be_stored_leaves_its_event_as_it_was(
+        self, monkeypatch, caplog
+    ):
+        """It is no event, so nothing is lost or counted."""
+        event = make_event()
+        journal, original = memory_journal(), store.store
+
+        def picky(items, **kwargs):
+            for item in items:
+                if isinstance(item, Outcome) and item.event_id == event.event_id:
+                    raise DataError("cannot take it")
+            return original(items, **kwargs)
+
+        monkeypatch.setattr(store, "store", picky)
+        journal.append(EVENT, event.to_bytes())
+        batch_writer.write_batch(journal, journal.read())
+        journal.append(OUTCOME, Outcome.of(event, 502).to_bytes())
+        batch_writer.write_batch(journal, journal.read())
+        assert_counted(1)
+        assert ErrorLog.objects.get().status_code == event.status_code
+        assert (journal.pending, JournalRow.objects.get().lost) == (0, 0)
+        assert "its outcome cannot be stored" in caplog.text
+
+    def test_everything_waits_while_harmless_events_fail_as_well(self, monkeypatch):
+        """Then it is no event's fault: a table or a privilege is missing."""
+
+        def refuse(items, **kwargs):
+            raise DataError("cannot take anything")
+
+        monkeypatch.setattr(store, "store", refuse)
+        journal = memory_journal()
+        journal.append(EVENT, make_event().to_bytes())
+        with pytest.raises(DataError, match="cannot take anything"):
+            batch_writer.write_batch(journal, journal.read())
+        assert journal.pending == 1
+
+    def test_journal_that_another_process_moved_on_is_not_split(self, monkeypatch):
+        calls = []
+
+        def store_once(items, **kwargs):
+            calls.append(kwargs.get("is_probe", False))
+            if kwargs.get("is_probe"):
+                raise StaleJournalError
+            raise DataError("cannot take it")
+
+        monkeypatch.setattr(store, "store", store_once)
+        journal = memory_journal()
+        journal.append(EVENT, make_event().to_bytes())
+        with pytest.raises(StaleJournalError):
+            batch_writer.write_batch(journal, journal.read())
+        assert calls == [False, True]
 
     def test_user_that_no_column_can_hold_costs_its_payload_only(self):
         journal = memory_journal()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+import error_tracking
 from error_tracking import conf, forks, recorder, utils
 from error_tracking.capture import frame_locals
 from error_tracking.dashboard import views
@@ -218,6 +219,37 @@ class TestTwins:
         assert stranger.event_id != twin.event_id
         assert stranger.fingerprint != twin.fingerprint
         assert stranger.client == ""
+
+
+class TestEarlyCalls:
+    """A module of the project may import and call our functions while Django starts."""
+
+    @pytest.mark.parametrize(
+        ("name", "answer"),
+        [
+            ("capture_exception", ""),
+            ("capture_message", ""),
+            ("error_reference", ""),
+            ("flush", True),
+            ("set_tag", None),
+        ],
+    )
+    def test_functions_say_that_nothing_was_done(self, monkeypatch, name, answer):
+        with monkeypatch.context() as patch:
+            patch.setattr(error_tracking.registry, "apps_ready", False)
+            function = getattr(error_tracking, name)
+            assert function("x") == answer
+
+    def test_function_that_was_imported_early_works_later(self, monkeypatch, outbox):
+        with monkeypatch.context() as patch:
+            patch.setattr(error_tracking.registry, "apps_ready", False)
+            capture_message = error_tracking.capture_message
+        capture_message("the till is empty")
+        assert [event.message for event in outbox] == ["the till is empty"]
+
+    def test_unknown_name_is_an_attribute_error(self):
+        with pytest.raises(AttributeError, match="has no attribute 'caught'"):
+            _ = error_tracking.caught
 
 
 class TestProcesses:
