@@ -793,7 +793,8 @@ def test_random_token_needs_no_name(token, around):
 
 
 @pytest.mark.parametrize(
-    "value", [4111111111111111, 5500000000000004, "4111111111111111"]
+    "value",
+    [4111111111111111, 5500000000000004, "4111111111111111", 4111111111111111.0],
 )
 def test_card_number_is_a_secret_of_any_type(value):
     assert scrubber.tree({"paid": value}) == {"paid": FILTERED}

@@ -283,9 +283,7 @@ class Scrubber:
         if kind is int:
             return _number(value)  # type: ignore[arg-type]
         if kind is float:
-            # JSON has no word for infinity.
-            is_finite = math.isfinite(value)  # type: ignore[arg-type]
-            return value if is_finite else str(value)
+            return _float(value)  # type: ignore[arg-type]
         if kind is decimal.Decimal:
             # It may have the digits of a card.
             return self.text(str(value)[:MAX_STRING], MAX_STRING)
@@ -513,6 +511,17 @@ def _merged(spans: list[Span]) -> Iterator[Span]:
             if instead != FILTERED:
                 instead = next_instead
     yield start, end, instead
+
+
+def _float(value: float) -> float | str:
+    """Return *value* as JSON takes it, without the card number of a spreadsheet."""
+    if not math.isfinite(value):
+        # JSON has no word for infinity.
+        return str(value)
+    if value > MAX_SHORT_INT and value.is_integer() and value < MAX_SAFE_INT:
+        kept = _number(int(value))
+        return FILTERED if kept == FILTERED else value
+    return value
 
 
 def _number(value: int) -> int | str:
