@@ -130,6 +130,20 @@ def test_charts_say_how_high_they_are_and_what_time_they_show(admin_client, bug)
     ]
 
 
+def test_what_was_done_is_said_once_and_names_the_bug_elsewhere(admin_client, bug):
+    address = reverse("admin:error_tracking_knownbug_action", args=[bug.pk])
+    first = admin_client.post(address, {"action": "assign_to_me"}, follow=True)
+    assert first.text.count("Assigned to you.") == 1
+    assert "et-undo" in first.text
+    later = admin_client.get(reverse("admin:error_tracking_knownbug_changelist"))
+    assert f"<bdi>{bug.bug_id}: Assigned to you.</bdi>" in later.text
+
+
+def test_page_without_actions_has_no_row_of_them(client, bug):
+    staff(client, "view_knownbug")
+    assert "et-actions" not in page(client, bug).text
+
+
 def test_rarer_actions_are_in_a_menu(client, admin_client, bug):
     more = page(admin_client, bug).text.partition("More</summary>")[2]
     more = more.partition("</details>")[0]

@@ -353,6 +353,10 @@ class KnownBugAdmin(PageAdmin):
         result, step = undo.recorded(keys, change, by=by)
         sentence = str(text(result))
         self._tell(request, sentence)
+        if len(keys) == 1:
+            # It is shown on the pages of other bugs, too.
+            for bug in KnownBug.all_objects.filter(pk__in=keys):
+                sentence = f"{bug.bug_id}: {sentence}"
         undo_steps.remember(request, step, text=sentence, address=address)
         return result
 
