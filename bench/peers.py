@@ -88,26 +88,32 @@ def measure(turns: int, dsn: str) -> dict[str, dict[str, dict[str, float]]]:
     """Return case → variant → medians in microseconds."""
     results: dict[str, dict[str, dict[str, float]]] = {}
     for case, (path, is_whole) in CASES.items():
-        times: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
         with tempfile.TemporaryDirectory() as folder:
             sites = []
             for variant in VARIANTS:
                 own = Path(folder, variant)
                 own.mkdir()
                 sites.append(Site(variant, dsn, str(own), is_whole=is_whole))
-            for number in range(WARM_UP_TURNS + turns):
-                # Each comes first as often as any other.
-                first = number % len(sites)
-                for site in sites[first:] + sites[:first]:
-                    spent = site.turn(path, REQUESTS_PER_TURN)
-                    if number >= WARM_UP_TURNS:
-                        times[site.variant].append(statistics.median(spent))
+            times = _times_of(sites, path, turns)
             for site in sites:
                 site.close()
         results[case] = {
             variant: _summary(found, times[PLAIN]) for variant, found in times.items()
         }
     return results
+
+
+def _times_of(sites: list[Site], path: str, turns: int) -> dict[str, list[float]]:
+    """Return the median of each turn by variant, in microseconds; the sites take turns."""
+    times: dict[str, list[float]] = {site.variant: [] for site in sites}
+    for number in range(WARM_UP_TURNS + turns):
+        # Each comes first as often as any other.
+        first = number % len(sites)
+        for site in sites[first:] + sites[:first]:
+            spent = site.turn(path, REQUESTS_PER_TURN)
+            if number >= WARM_UP_TURNS:
+                times[site.variant].append(statistics.median(spent))
+    return times
 
 
 def _summary(found: list[float], plain: list[float]) -> dict[str, float]:

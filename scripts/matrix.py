@@ -74,24 +74,26 @@ class Row:
 
 def rows() -> list[Row]:
     """Return what is supported, and the lowest declared versions with the oldest Python."""
-    found = [
-        Row(f"Python {python}, Django {django}", python, django)
-        for python, series in PAIRS.items()
-        for django in series
-    ]
+    found = []
+    for python, series in PAIRS.items():
+        found += [
+            Row(f"Python {python}, Django {django}", python, django)
+            for django in series
+        ]
     return [*found, Row("lowest declared versions", "3.11", is_lowest=True)]
 
 
 def columns() -> dict[str, tuple[str, dict[str, str]]]:
     """Return per column its selection of tests and environment; only those that can run here."""
-    databases = {
-        name: ("not integration", {"TEST_DATABASE": key})
-        for key, name in DATABASES.items()
-        if name not in PORTS or is_listening(PORTS[name])
-    }
-    brokers = all(is_listening(PORTS[name]) for name in ("Redis", "RabbitMQ"))
-    stories = {"stories": ("integration", {})} if brokers else {}
-    return {**databases, **stories}
+    found: dict[str, tuple[str, dict[str, str]]] = {}
+    for key, name in DATABASES.items():
+        # SQLite needs no server.
+        if name not in PORTS or is_listening(PORTS[name]):
+            found[name] = ("not integration", {"TEST_DATABASE": key})
+    has_brokers = all(is_listening(PORTS[name]) for name in ("Redis", "RabbitMQ"))
+    if has_brokers:
+        found["stories"] = ("integration", {})
+    return found
 
 
 def run(row: Row, column: str, python: Path, logs: Path) -> dict[str, object]:
@@ -138,7 +140,9 @@ def table(results: dict[str, dict[str, dict[str, object]]]) -> str:
         found = results.get(row.title, {})
         cells = [cell(found.get(name)) for name in names]
         lines.append(f"| {_title(row, found)} | {' | '.join(cells)} |")
-    dates = [str(each["date"]) for row in results.values() for each in row.values()]
+    dates: list[str] = []
+    for row_results in results.values():
+        dates += [str(result["date"]) for result in row_results.values()]
     period = f"{min(dates)} to {max(dates)}" if dates else "not yet"
     return "\n".join([*lines, "", f"Run: {period}.", ""])
 

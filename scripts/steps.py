@@ -262,9 +262,9 @@ def quality_steps(python: str) -> list[Step]:
     """
     root = environment.ROOT
     tools = str(Path(python).parent)
-    sources_of_python = sorted(
-        str(path) for folder in CODE_FOLDERS for path in (root / folder).rglob("*.py")
-    )
+    sources_of_python: list[str] = []
+    for folder in CODE_FOLDERS:
+        sources_of_python += map(str, sorted((root / folder).rglob("*.py")))
     templates = sorted(map(str, (root / "src").rglob("templates/**/*.html")))
     sources = {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
