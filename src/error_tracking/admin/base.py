@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,14 +13,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from error_tracking import conf
-from error_tracking.dashboard import queries
 from error_tracking.dashboard.views import missing_tables
 from error_tracking.models import ErrorLog
 from error_tracking.pages.degradation import savepoints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponse
     from django.utils.safestring import SafeString
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
 else:  # generic for the type checker only
     ModelAdmin = admin.ModelAdmin
-
-SHORT_FINGERPRINT = 8
 
 
 def is_web(url: str) -> bool:
@@ -61,43 +56,9 @@ def link_to(url: str, text: str = "") -> str | SafeString:
 
 def preformatted(text: str) -> str | SafeString:
     """Return *text* with its lines as they are."""
-    return format_html('<pre class="et-pre">{}</pre>', text) if text else "-"
-
-
-@admin.display(description=_("fingerprint"), ordering="fingerprint")
-def short_fingerprint(row: Any) -> str | SafeString:
-    """Return the first digits of the row's fingerprint; all of them on hover."""
-    full = row.fingerprint
-    return (
-        format_html('<code title="{}">{}</code>', full, full[:SHORT_FINGERPRINT])
-        if full
-        else "-"
-    )
-
-
-class CountedFilter(admin.AllValuesFieldListFilter):
-    """Offers what was counted of late: the error logs themselves would be read whole at every view."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take the values of the time that error logs are kept; the status of what has none is counted as 0."""
-        super().__init__(*args, **kwargs)
-        period = dt.timedelta(days=conf.get_settings().RETENTION_DAYS)
-        self.lookup_choices: Any = [
-            value or None for value in queries.values_of_late(self.field_path, period)
-        ]
-
-
-class KindFilter(CountedFilter):
-    """The same with kinds, named as people name them."""
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        """Yield the choices."""
-        names = dict(ErrorLog.ErrorType.choices)
-        for choice in super().choices(changelist):
-            yield {
-                **choice,
-                "display": names.get(str(choice["display"]), choice["display"]),
-            }
+    if not text:
+        return "-"
+    return format_html('<pre class="et-pre">{}</pre>', text)
 
 
 def explains_missing_tables(

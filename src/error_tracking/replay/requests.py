@@ -16,8 +16,6 @@ from error_tracking import conf
 
 from .failure import Failure, failing_as
 
-FORM_METHODS = frozenset({"POST"})
-
 
 def replay(
     client: Client,

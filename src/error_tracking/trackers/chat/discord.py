@@ -16,7 +16,6 @@ from .message import ChatMessage, Fact, fitted, joined_links, markdown_link
 TITLE_CHARS = 256
 DESCRIPTION_CHARS = 4_096
 FIELDS = 25
-FIELD_NAME_CHARS = 256
 FIELD_VALUE_CHARS = 1_024
 # Two short values fit beside each other.
 INLINE_CHARS = 40
