@@ -219,6 +219,12 @@ def test_menus_of_a_bug_open_one_at_a_time_and_stay_on_the_page(visit, width):
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
 
 
+def test_where_a_bug_was_filed_fits(visit):
+    page = new_bug(visit(width=1280))
+    table = page.locator(".et-filings")
+    assert table.evaluate("each => each.scrollWidth <= each.parentElement.clientWidth")
+
+
 def test_occurrences_are_stepped_through_with_the_keyboard(visit):
     page = new_bug(visit())
     shown = page.locator(".et-occurrence strong")
