@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import os
 import types
+import uuid
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,17 @@ import error_tracking
 from error_tracking import conf, forks, recorder, utils
 from error_tracking.capture import frame_locals
 from error_tracking.dashboard import views
+from error_tracking.events.event import Fold
+from error_tracking.management.doctor import State, site_steps
 from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
 from error_tracking.recorder import identity, probe, rows
+from error_tracking.report.code_places import (
+    INNER_PLACES,
+    OUTER_PLACES,
+    TEMPLATE,
+    places_of,
+)
+from error_tracking.report.known_names import module_path
 from error_tracking.routers import ErrorTrackingRouter
 from error_tracking.setting_rules import LONGEST_TEXT
 from error_tracking.trackers.endpoints import Endpoint
@@ -213,6 +224,10 @@ class TestTwins:
         assert (twin.error_type, twin.level) == (probe.KINDS[0], probe.LEVELS[0])
         assert twin.ip_address != "x"
 
+    def test_identity_that_is_none_becomes_one(self):
+        fold = dataclasses.replace(Fold.of(make_event()), event_id="nonsense")
+        assert uuid.UUID(probe.harmless(fold).event_id)
+
     def test_stranger_has_rows_of_its_own(self):
         twin = probe.harmless(make_event(client="x" * 200))
         stranger = probe.stranger(twin)
@@ -250,6 +265,53 @@ class TestEarlyCalls:
     def test_unknown_name_is_an_attribute_error(self):
         with pytest.raises(AttributeError, match="has no attribute 'caught'"):
             _ = error_tracking.caught
+
+
+class TestPlacesOfCode:
+    def frame(self, name, **values):
+        return {"module": "shop", "filename": "shop.py", "function": name, **values}
+
+    def test_template_is_a_place_with_its_text(self, tmp_path):
+        path = tmp_path / "bill.html"
+        path.write_text("{{ sum }}")
+        frame = {"module": "bill.html", "filename": "bill.html", "abs_path": str(path)}
+        [place] = places_of([frame])
+        assert place[:2] == (TEMPLATE, "bill.html")
+        assert place[2]
+        path.unlink()
+        [gone] = places_of([frame])
+        assert gone[2] == ""
+
+    def test_outermost_and_innermost_are_kept_and_each_once(self):
+        count = OUTER_PLACES + INNER_PLACES
+        names = [f"step_{number}" for number in range(count + 3)]
+        places = places_of([self.frame(name) for name in [names[0], *names]])
+        found = [place[1] for place in places]
+        assert found == names[:OUTER_PLACES] + names[-INNER_PLACES:]
+
+    def test_file_of_an_object_is_that_of_the_module_that_has_it(self):
+        assert module_path(f"{__name__}.Colour.RED") == __file__
+        assert module_path("no_such_module.name") == ""
+        assert module_path("sys") == ""
+
+
+class TestDoctor:
+    def test_steps_without_the_system_checks_are_skipped(self):
+        for step in (site_steps.check_middleware, site_steps.check_mail):
+            assert step(None).state == State.SKIP
+
+    @pytest.mark.parametrize("admin", [("Ada", "ada@example.org"), "ada@example.org"])
+    def test_admin_is_known_by_the_address_in_each_django(self, admin):
+        assert site_steps._address_of(admin) == "ada@example.org"
+
+    def test_site_whose_admin_has_no_bugs_is_told(self, monkeypatch):
+        monkeypatch.setattr(
+            site_steps.links, "site_url", lambda: "https://shop.example"
+        )
+        monkeypatch.setattr(site_steps.links, "admin_url", lambda page: "")
+        answer = site_steps.check_links()
+        assert answer.state == State.WARN
+        assert "no page of a bug can be linked" in answer.found
 
 
 class TestProcesses:
