@@ -277,7 +277,7 @@ class TestAllowance:
         paused = Filing.objects.filter(state="paused")
         assert paused.count() == 5
         assert paused[0].reason.startswith(
-            "paused: 20 bugs were filed in this hour; goes on at "
+            "paused: 20 bugs were filed in this hour; continues at "
         )
         assert not runner.due().exists()
         paused.update(next_attempt_at=timezone.now())
@@ -594,7 +594,7 @@ class TestDue:
         monkeypatch.undo()
         gate.sweep()
         group.refresh_from_db()
-        assert group.verdict_reason == "met by 1 of 3 clients in 24 hours"
+        assert group.verdict_reason == "affects 1 of 3 required clients in 24 hours"
 
     @pytest.mark.parametrize("kind", Kind)
     def test_no_number_of_groups_of_one_kind_hides_another(self, kind, configure):

@@ -487,12 +487,12 @@ class TestGate:
         """FAULTS B01."""
         group = self.client_error(10)
         assert group.bug is None
-        assert "nothing shows" in group.verdict_reason
+        assert "no evidence" in group.verdict_reason
 
     def test_client_error_with_evidence_is_one_at_three_clients(self):
         assert (
             self.client_error(2, is_evidence=True).verdict_reason
-            == "met by 2 of 3 clients in 24 hours"
+            == "affects 2 of 3 required clients in 24 hours"
         )
         assert self.client_error(3, is_evidence=True).bug.severity == "low"
 

@@ -521,7 +521,7 @@ class TestMarkdown:
         )
         assert "```text\nKeyError in shop.x\n```\n" in text
         assert "A failing test" not in text
-        assert "none of these errors has happened again" in text
+        assert "none of these errors has occurred again" in text
 
     def test_a_test_that_stops_short_is_said_to_tell_where(self):
         text = render_bug(

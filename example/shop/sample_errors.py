@@ -134,4 +134,4 @@ SUPPRESSED = (
     "fewer than 3 clients so far",
     "bots: most clients name themselves as programs",
 )
-SUPPRESSED_LINK = "nothing shows that this site led the client here"
+SUPPRESSED_LINK = "no evidence that this site is at fault"

@@ -119,17 +119,17 @@ def _decide_on_refused(group: ErrorGroup, clients: int) -> Decision | None:
         reason = "client errors never become bugs here (CLIENT_ERROR_BUGS)"
         return Decision(is_bug=False, reason=reason)
     if group.status_code in ANSWER_STATUS_CODES:
-        reason = f"{group.status_code} is an answer, not a fault"
+        reason = f"{group.status_code} is a normal response, not an error"
         return Decision(is_bug=False, reason=reason, is_final=True)
     if group.has_own_origin:
         # Django refused a form of this very site: a missing CSRF_TRUSTED_ORIGINS entry
         # behind a proxy refuses every form there is, so nobody waits for a second one.
         return None
     if not group.has_evidence:
-        reason = "nothing shows that this site led the client here"
+        reason = "no evidence that this site is at fault"
         return Decision(is_bug=False, reason=reason)
     if clients < EVIDENCE_CLIENTS:
-        reason = f"met by {clients} of {EVIDENCE_CLIENTS} clients in 24 hours"
+        reason = f"affects {clients} of {EVIDENCE_CLIENTS} required clients in 24 hours"
         return Decision(is_bug=False, reason=reason)
     return None
 

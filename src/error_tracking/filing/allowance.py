@@ -105,7 +105,7 @@ def _current_spans(kind: Kind) -> tuple[Span, Span]:
 
 def _pause_until_end_of(span: Span, what: str) -> Pause:
     until = f"{span.ends_at:%Y-%m-%d %H:%M %Z}"
-    reason = f"paused: {what} were filed in this {span.name}; goes on at {until}"
+    reason = f"paused: {what} were filed in this {span.name}; continues at {until}"
     return Pause(span.ends_at, reason)
 
 
