@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import codecs
 import json
 import re
@@ -397,6 +398,15 @@ class TestSources:
     )
     def test_source_that_cannot_be_parsed_has_no_texts(self, text):
         assert not texts_in_python(text, bool).constants
+
+    def test_parser_that_other_threads_disturb_finds_no_texts(self, monkeypatch):
+        """Early releases of Python 3.11 and 3.12 raise this (gh-106905)."""
+
+        def disturbed(*args, **kwargs):
+            raise SystemError("AST constructor recursion depth mismatch")
+
+        monkeypatch.setattr(ast, "parse", disturbed)
+        assert not texts_in_python("x = 'total'", bool).constants
 
     def test_file_is_bounded(self, tmp_path):
         path = tmp_path / "views.py"

@@ -243,7 +243,10 @@ class _Reader:
             return None
         try:
             value = ast.literal_eval(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        except (
+            *(ValueError, SyntaxError, TypeError, MemoryError, RecursionError),
+            SystemError,  # as in source_texts
+        ):
             return None
         return self._value(value, depth - 1)
 

@@ -167,7 +167,9 @@ def _trees_in(text: str) -> Iterator[ast.AST]:
 def _parsed(text: str) -> Iterator[ast.AST]:
     try:
         yield ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
+        # SystemError: early releases of Python 3.11 and 3.12, where threads parse at
+        # the same time (gh-106905).
         return
 
 
