@@ -333,6 +333,33 @@ class TestDatabase:
         )
         assert f"error_tracking.{last.name}" in found.found
 
+    def test_with_incomplete_tables(self):
+        column = ErrorGroup._meta.get_field("message")
+        with connection.schema_editor() as editor:
+            editor.remove_field(ErrorGroup, column)
+        try:
+            found = look()["database"]
+        finally:
+            with connection.schema_editor() as editor:
+                editor.add_field(ErrorGroup, column)
+        assert found.state == "fail"
+        assert "error_tracking_errorgroup.message" in found.found
+        assert "do not run migrate --prune" in found.advice
+
+    def test_without_an_index(self):
+        indexes = {index.name: index for index in ErrorGroup._meta.indexes}
+        index = indexes["et_group_due"]
+        with connection.schema_editor() as editor:
+            editor.remove_index(ErrorGroup, index)
+        try:
+            steps = look()
+        finally:
+            with connection.schema_editor() as editor:
+                editor.add_index(ErrorGroup, index)
+        assert steps["database"].state == "warn"
+        assert "Missing: et_group_due." in steps["database"].found
+        assert steps["size"].state == "ok"
+
     def test_whose_clock_is_wrong(self, monkeypatch):
         real = storage_steps.timezone.now
         monkeypatch.setattr(

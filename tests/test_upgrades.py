@@ -13,14 +13,23 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection, migrations, models
+from django.db.migrations.exceptions import NodeNotFoundError
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
-from error_tracking import capture_exception
+from error_tracking import capture_exception, schema
 from error_tracking.events import fingerprint
-from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
+from error_tracking.models import (
+    Activity,
+    DailyCount,
+    ErrorGroup,
+    ErrorLog,
+    KnownBug,
+    PullRequest,
+)
 from error_tracking.recorder import store
 from tests.factories import make_event
 
@@ -182,6 +191,74 @@ class NextRelease(migrations.Migration):
             ]
         ),
     ]
+
+
+def found_by_the_check():
+    messages = run_checks(databases=["default"], tags=["database"])
+    return [each for each in messages if each.id == "error_tracking.W015"]
+
+
+def drop_message_of_groups():
+    with connection.schema_editor() as editor:
+        editor.remove_field(ErrorGroup, ErrorGroup._meta.get_field("message"))
+
+
+class TestIncompleteTables:
+    """Those of a checkout that stopped on its way to the last of the 18 migrations."""
+
+    @pytest.fixture(autouse=True)
+    def made_again(self, transactional_db):
+        """Make the tables again after the test."""
+        yield
+        # To migrate backwards drops all tables, or none if none are left.
+        missing = set(schema.missing_columns("default")) if our_tables() else set()
+        with connection.schema_editor() as editor:
+            for model in (Activity, DailyCount, PullRequest):
+                if model._meta.db_table in missing:
+                    editor.create_model(model)
+        migrate(None)
+        migrate(names_of_migrations()[-1])
+
+    def test_complete_ones_are_no_problem(self):
+        assert found_by_the_check() == []
+
+    def test_missing_column_is_named(self):
+        drop_message_of_groups()
+        [message] = found_by_the_check()
+        assert "Missing: error_tracking_errorgroup.message." in message.msg
+        assert "do not run migrate --prune" in message.hint
+
+    def test_missing_tables_and_indexes_are_named_and_counted(self):
+        indexes = {index.name: index for index in ErrorLog._meta.indexes}
+        with connection.schema_editor() as editor:
+            for model in (Activity, DailyCount, PullRequest):
+                editor.delete_model(model)
+            editor.remove_index(ErrorLog, indexes["et_log_user"])
+        [message] = found_by_the_check()
+        tables = [
+            f"{LABEL}_{name}" for name in ("activity", "dailycount", "pullrequest")
+        ]
+        assert sorted(schema.missing_columns("default")) == tables
+        assert schema.missing_indexes("default") == ["et_log_user"]
+        assert "and 1 more." in message.msg
+
+    def test_tables_are_not_expected_before_they_are_migrated(self):
+        migrate(None)
+        assert found_by_the_check() == []
+
+    def test_migrate_says_so_to_whoever_was_told_to_run_it(self):
+        drop_message_of_groups()
+        stderr = StringIO()
+        output_of("migrate", skip_checks=False, stderr=stderr)
+        assert "error_tracking.W015" in stderr.getvalue()
+
+    def test_broken_migration_of_the_project_is_for_others_to_report(self, monkeypatch):
+        def explode(alias):
+            raise NodeNotFoundError("no such parent", ("shop", "0002"))
+
+        drop_message_of_groups()
+        monkeypatch.setattr(schema, "missing_after_migrations", explode)
+        assert found_by_the_check() == []
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from django.db import DatabaseError, connections, router
 from django.utils.log import AdminEmailHandler
 from django.utils.module_loading import import_string
 
-from . import conf
+from . import conf, schema
 from .middleware import ErrorCaptureMiddleware
 from .models import ErrorLog
 from .models.base import write_alias
@@ -41,6 +41,9 @@ TAG = "error_tracking"
 # As much of an exception's text as fits into one message.
 REASON_CHARS = 200
 
+# So many names show what kind of tables these are.
+NAMED_AS_MISSING = 3
+
 # Files by which Docker and Podman mark a container.
 CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
@@ -58,6 +61,7 @@ def register() -> None:
     checks.register(check_autocommit, TAG)
     # Only for the databases that a command names: migrate and check --database.
     checks.register(check_encoding, TAG, checks.Tags.database)
+    checks.register(check_tables, TAG, checks.Tags.database)
     # The machine that deploys is where journals have to be.
     checks.register(check_journal, TAG, deploy=True)
     checks.register(check_site_url, TAG, deploy=True)
@@ -381,6 +385,31 @@ def _narrow_encodings(alias: str) -> list[str]:  # pragma: no cover  MySQL only
         for (name,) in cursor.fetchall():
             clauses.append(f"the columns use {name}")
     return [clause for clause in clauses if "utf8mb4" not in clause]
+
+
+def check_tables(databases: Sequence[str] | None = None, **_kwargs: Any) -> Messages:
+    """Report tables that lack what the applied migrations should have made (W015)."""
+    alias = write_alias(ErrorLog)
+    if alias not in (databases or ()):
+        return
+    try:
+        missing = schema.missing_after_migrations(alias)
+    except Exception:  # noqa: BLE001  this loads the migrations of the project's apps
+        # migrate reports what is wrong with them, or with the database.
+        return
+    if missing:
+        names = ", ".join(missing[:NAMED_AS_MISSING])
+        if len(missing) > NAMED_AS_MISSING:
+            names = f"{names} and {len(missing) - NAMED_AS_MISSING} more"
+        yield checks.Warning(
+            f"The tables in database {alias!r} are incomplete, although all "
+            f"migrations are recorded as applied. Missing: {names}.",
+            hint="If a checkout from before 0.1.0 created the tables, apply its other "
+            "migrations before anything else, and do not run migrate --prune: see "
+            "docs/how-to/upgrading.md, 'From a checkout with 18 migrations'. "
+            "Otherwise restore the tables from a backup.",
+            id="error_tracking.W015",
+        )
 
 
 def check_journal(**_kwargs: Any) -> Messages:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from django.db import connections, transaction
-from django.db.migrations.executor import MigrationExecutor
+from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from error_tracking import conf
+from error_tracking import conf, schema
 from error_tracking.bugs import table_size
-from error_tracking.checks import check_encoding
+from error_tracking.checks import check_encoding, check_tables
 from error_tracking.database_problems import noting_statements
 from error_tracking.events.event import Event
 from error_tracking.management.base import counted
@@ -114,14 +113,20 @@ def store(event: Event | None, written: WrittenJournal | None) -> Answer:
     The value is True where the database can be read.
     """
     alias = write_alias(ErrorLog)
-    missing = _missing_migrations(alias)
-    if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        migrations = counted(len(missing), "migration")
+    unapplied = schema.unapplied_migrations(alias)
+    if unapplied:
+        verb = "is" if len(unapplied) == 1 else "are"
+        migrations = counted(len(unapplied), "migration")
         return fail(
-            f"{migrations} {verb} not applied to {alias!r}, first {missing[0]}",
+            f"{migrations} {verb} not applied to {alias!r}, first {unapplied[0]}",
             f"Run manage.py migrate --database {alias}.",
         )
+    incomplete = list(check_tables(databases=[alias]))
+    if incomplete:
+        found, advice = incomplete[0].msg, str(incomplete[0].hint)
+        if schema.missing_columns(alias):
+            return fail(found, advice)
+        return warn(found, advice, value=True)
     narrow = list(check_encoding(databases=[alias]))
     if narrow:
         return warn(narrow[0].msg, str(narrow[0].hint), value=True)
@@ -146,14 +151,6 @@ def store(event: Event | None, written: WrittenJournal | None) -> Answer:
         found = f"{found}; its clock differs by {difference:.0f} seconds"
         return warn(found, "Synchronise both clocks with NTP.", value=True)
     return ok(found, value=True)
-
-
-def _missing_migrations(alias: str) -> list[str]:
-    executor = MigrationExecutor(connections[alias])
-    nodes = executor.loader.graph.leaf_nodes()
-    ours = [node for node in nodes if node[0] == "error_tracking"]
-    plan = executor.migration_plan(ours)
-    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
