@@ -72,7 +72,8 @@ def test_own_page_that_keeps_failing_is_no_storm(client, writer_thread, monkeypa
         client.get(reverse(PAGES[0]))
     assert flush(10)
     assert_counted(60)
-    assert ErrorLog.objects.count() < 20
+    # Eleven logs a minute are stored; the test may run across the end of one or two.
+    assert ErrorLog.objects.count() <= 33
     assert KnownBug.objects.count() == 1
 
 
