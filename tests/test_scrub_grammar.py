@@ -805,6 +805,16 @@ def test_card_number_is_a_secret_of_any_type(value):
     [
         ({"cmd": ["pg_dump", "--password", "hunter2", "shop"]}, ["pg_dump", "--password", FILTERED, "shop"]),
         ({"cmd": ["tool", "--token=hunter2"]}, ["tool", f"--token={FILTERED}"]),
+        ({"cmd": ["tool", "--pin", 4711, "x"]}, ["tool", "--pin", FILTERED, "x"]),
+        ({"cmd": ["tool", "--password", "--all"]}, ["tool", "--password", "--all"]),
+        ({"cmd": ["tool", 5, "--password"]}, ["tool", 5, "--password"]),
+        ({"cmd": ["/usr/bin/mysql", "-phunter2", "shop"]}, ["/usr/bin/mysql", f"-p{FILTERED}", "shop"]),
+        ({"cmd": ["mysql", "-p", "hunter2", "-v"]}, ["mysql", "-p", FILTERED, "-v"]),
+        ({"cmd": ["mysql", "--protocol=tcp"]}, ["mysql", "--protocol=tcp"]),
+        ({"cmd": ["curl", "-u", "ann:hunter2", "x"]}, ["curl", "-u", FILTERED, "x"]),
+        ({"cmd": ["curl", "--user=ann:hunter2", "x"]}, ["curl", f"--user={FILTERED}", "x"]),
+        ({"cmd": ["psql", "-p", "5432"]}, ["psql", "-p", "5432"]),
+        ({"cmd": ["ls", "-phunter2"]}, ["ls", "-phunter2"]),
     ],
 )  # fmt: skip
 def test_argument_list_in_a_tree(tree, kept):
@@ -885,6 +895,73 @@ def test_number_of_a_card_an_account_or_a_person(text, secret):
 )
 def test_text_without_a_secret_stays(text):
     assert scrubber.text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Entities of HTML as separators and as quotes.
+        ("password&#61;Zq7xKw93 end", "password&#61;* end"),
+        ("password: &quot;a\\&quot;b", "password: *"),
+        # Braces of a connection string, and what only looks like one.
+        ("password={a b} ;", "password=* ;"),
+        # Nothing behind the separator.
+        ("key: ,", "key: ,"),
+        ("password: ;", "password: ;"),
+        ('["--password", 5]', '["--password", 5]'),
+        # Several words or codes.
+        ("mail password: abcd efgh ijkl mnop ok", "mail password: * ok"),
+        ("password: must be longer\nx=1", "password: must be longer\nx=1"),
+        ("A=1\npassword=Zq7xKw93Vt user=ann\n", "A=1\npassword=* user=ann\n"),
+        ("backup codes: 12345678, 23456789", "backup codes: *"),
+        ("recovery codes: 1234-5678, 2345-6789, and so on", "recovery codes: *, and so on"),
+        ("tokens: a1b2c3d4, e5f6g7h8", "tokens: *"),
+        # A form in quotes, which may have spaces in its values.
+        ("data='user=ann&password=Ann Lee&'", "data='user=ann&password=*&'"),
+        ("data='?user=ann&password=Ann Lee&'", "data='?user=ann&password=* Lee&'"),
+        ("data='user=ann&password=Ann\n", "data='user=ann&password=*\n"),
+        # Names that are too long to be read whole, or written in an encoding.
+        ("a" * 300 + "_password=Zq7xKw93", "a" * 300 + "_password=*"),
+        ("%FFpassword=hunter2", "%FFpassword=*"),
+        ("%E2%82%AC=5x", "%E2%82%AC=5x"),
+        # Names with the words before them, and a verb without its subject.
+        ("a copy of key: Zq7xKw93Vt4Lm", "a copy of key: *"),
+        ("password mail to: ann", "password mail to: ann"),
+        ("is: x", "is: x"),
+        # Names that decide by the form of the value.
+        ("key: !x [abc]", "key: !x [abc]"),
+        ("?code=abc12", "?code=abc12"),
+        ("?state=a1b2c3d4", "?state=*"),
+        ("A=1\nkey=Zq7xKw93\nB=2", "A=1\nkey=*\nB=2"),
+        ("access: " + "Zq7xKw93Vt" * 12 + " x", "access: * x"),
+        # A row whose value comes before its name, with a quoted word between.
+        ("{'value': 'hunter2', 'data', 'name': 'password'}", "{'value': *, 'data', 'name': 'password'}"),
+        ('{user, "ann"}', '{user, "ann"}'),
+        (
+            'form-data; name="title"\n\nx\n--b\nform-data; name="pin"\n\n4711\n--b--',
+            'form-data; name="title"\n\nx\n--b\nform-data; name="pin"\n\n*\n--b--',
+        ),
+        # Addresses.
+        ("=x.org@lists.example.org", "=[email]"),
+        ("a10-0-0-1.example.org", "a10-0-0-1.example.org"),
+        # What databases quote.
+        ("Failing row contains (1, a", "Failing row contains (*"),
+        ("INSERT INTO a (x) VALUES (1)", "INSERT INTO a (x) VALUES (1)"),
+        ("INSERT INTO t (token) VALUES x", "INSERT INTO t (token) VALUES x"),
+        # Values on the next line, in cells, in elements.
+        ("password:\nZq7xKw93Vt\n", "password:\n*\n"),
+        ("<td>password</td> x", "<td>password</td> x"),
+        ("<pin>hunter2</pin> </", "<pin>*</pin> </"),
+        # Places of credentials.
+        ("https://x/a:b@c", "https://x/a:b@c"),
+        ("mailto:ann@example.org", "mailto:[email]"),
+        ("Password for ann: none", "Password for ann: none"),
+        # Random words behind words.
+        ("words-for-a-prefix-Zq7xKw93VtLm42RdSbQe==", "words-for-a-prefix-*"),
+    ],
+)  # fmt: skip
+def test_rare_text_becomes_exactly_this(text, expected):
+    assert scrubber.text(text) == expected.replace("*", FILTERED)
 
 
 def test_quotes_around_an_address_stay():

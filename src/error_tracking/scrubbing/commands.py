@@ -148,6 +148,9 @@ def short_option_value(command: str, word: str) -> str:
     )
     if word in options:
         return NEXT_WORD
+    name, equals, _value = word.partition("=")
+    if equals and name in options and name[:2] == "--":
+        return f"{name}={FILTERED}"
     if word[:2] in options and word[:2] != "-a" and len(word) > 3 and word[:3] != "--p":
         return f"{word[:2]}{FILTERED}"
     return ""

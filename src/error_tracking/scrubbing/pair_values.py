@@ -236,7 +236,7 @@ def _end_of_list(text: str, end: int) -> int:
     while text[end : end + 2] == ", ":
         further = end_of_unquoted(text, end + 2)
         code = text[end + 2 : further]
-        if not is_mixed(code) and not code.isdigit():
+        if not is_mixed(code) and not code.replace("-", "").isdigit():
             break
         end = further
     return end

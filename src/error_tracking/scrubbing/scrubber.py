@@ -457,10 +457,10 @@ class _Walk:
 
 def _is_value_at(words: list[Any], index: int) -> bool:
     """Return whether the word at *index* is a value, not another option."""
-    if index >= len(words) or type(words[index]) is not str:
+    if index >= len(words):
         return False
-    is_option = words[index][:1] == "-"
-    return not is_option
+    word = words[index]
+    return not (type(word) is str and word[:1] == "-")
 
 
 def _may_matter(text: str) -> bool:

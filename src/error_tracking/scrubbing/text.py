@@ -502,11 +502,8 @@ def _decoded(text: str, name: str, start: int) -> tuple[str, int]:
     """
     end = start + len(name)
     encoded = _ENCODED_NAME.search(text, max(0, start - NAME_CHARS), end)
-    if encoded is None:
-        return name, start
-    plain = unquote(unquote(encoded[0]))
-    word = LAST_WORD.search(plain)
-    if word is None:
+    word = encoded and LAST_WORD.search(unquote(unquote(encoded[0])))
+    if not word:
         return name, start
     if len(word[0]) >= len(name):
         # In the middle of a query, what stands before says that the value is a
