@@ -7,6 +7,7 @@ import random
 
 import pytest
 from django.test import RequestFactory
+from django.urls import path
 
 from error_tracking.capture.setup import setup_for
 from error_tracking.events.size_budget import Share, Size
@@ -15,6 +16,7 @@ from error_tracking.report.graphql_document import MalformedError, parse_documen
 from error_tracking.report.graphql_query import QueryNames, public_query
 from error_tracking.report.known_names import KnownNames, PublicNames
 from error_tracking.report.placeholders import placeholder_for
+from error_tracking.report.schema_names import names_in_schema_of
 
 KNOWN = KnownNames(
     words=frozenset({"text", "title", "first", "gone", "query", "variables"}),
@@ -253,3 +255,55 @@ class TestLongQuery:
         assert request.body
         share = Share(Size(characters=22_000, items=300))
         assert setup_for(request, [], share) == {}
+
+
+class Node:
+    """A part of a schema as graphql-core has it."""
+
+    def __init__(self, **values):
+        self.__dict__.update(values)
+
+
+SCHEMA = Node(
+    directives=[Node(name="include", args={"if": None})],
+    type_map={
+        "Query": Node(fields={"product": Node(args={"upc": None})}),
+        "Status": Node(values={"LIVE": None}),
+        "ID": Node(),
+    },
+)
+MADE = Node(graphql_schema=SCHEMA)
+
+
+class TestSchemaOfView:
+    NAMES = {"include", "if", "Query", "product", "upc", "Status", "LIVE", "ID"}
+
+    def names(self, **attributes):
+        def view(request):
+            pass
+
+        view.__dict__.update(attributes)
+        return names_in_schema_of(path("graphql/", view))
+
+    def test_schema_is_an_argument_of_the_view(self):
+        for schema in (MADE, Node(_schema=SCHEMA), SCHEMA):
+            assert self.names(view_initkwargs={"schema": schema}) == self.NAMES
+
+    @pytest.mark.parametrize(
+        ("module", "dotted", "names"),
+        [
+            ("graphene_django.views", f"{__name__}.MADE", NAMES),
+            ("graphene_django.views", "never_imported.MADE", set()),
+            ("shop.views", f"{__name__}.MADE", set()),
+        ],
+    )
+    def test_view_of_graphene_has_that_of_the_settings(
+        self, settings, module, dotted, names
+    ):
+        settings.GRAPHENE = {"SCHEMA": dotted}
+        view_class = type("View", (), {"__module__": module})
+        assert self.names(view_class=view_class, view_initkwargs={}) == names
+
+    def test_schema_that_fails_has_no_names(self):
+        broken = Node(type_map={})  # without directives
+        assert self.names(view_initkwargs={"schema": broken}) == frozenset()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import codecs
+import dataclasses
 import json
 import re
 import time
@@ -268,6 +269,29 @@ class TestMessages:
         if expected == "=":
             expected = message
         assert public_message("OperationalError", message, SHOP) == expected
+
+    @pytest.mark.parametrize(
+        ("message", "expected"),
+        [
+            ("order   has no owner", "order has no owner"),
+            ("order <class 'int'> has no owner", "="),
+            ("<class 'Planted'>", "<class '[…]'>"),
+            (", ".join(["price"] * 25), ", ".join(["price"] * 20) + ", […]"),
+            ("price\n\n \nid", "price id"),
+            ("shop_order_planted_id", "[…]"),
+            ("UNIQUE constraint failed: shop_orderx", "UNIQUE constraint failed: […]"),
+            # What is nested deeper than anything is read.
+            ("order " * 4 + "id" + " has no owner" * 4, "="),
+            ("order " * 5 + "id" + " has no owner" * 5, "order " * 4 + "[…]" + " has no owner" * 4),
+            ("order " * 3 + "'zz'" + " has no owner" * 3, "order " * 3 + "'[…]'" + " has no owner" * 3),
+            ("order order 'zz' has no owner has no owner", "order order '[…]' has no owner has no owner"),
+        ],
+    )  # fmt: skip
+    def test_rare_message(self, message, expected):
+        vocabulary = dataclasses.replace(SHOP, sentences=[("order ", " has no owner")])
+        if expected == "=":
+            expected = message
+        assert public_message("ValueError", message, vocabulary) == expected
 
     @pytest.mark.parametrize("name", WITHOUT_VALUE)
     def test_message_that_is_code_comes_out_as_it_is(self, name):

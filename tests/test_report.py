@@ -10,6 +10,8 @@ import uuid
 
 import pytest
 import yaml
+from django.conf.urls.i18n import i18n_patterns
+from django.urls import path
 from django.utils import timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -26,6 +28,7 @@ from error_tracking.report.bug_report import (
     PUBLISHED,
     BugReport,
     News,
+    ReportFrame,
     published_fields,
     report_from_data,
 )
@@ -39,6 +42,7 @@ from error_tracking.report.front_matter import (
     issue_front_matter,
     report_from_issue,
 )
+from error_tracking.report.log_values import values_from
 from error_tracking.report.markdown import (
     BODY_CHARS,
     bug_file,
@@ -55,9 +59,10 @@ from error_tracking.report.placeholders import (
     kind_of,
     placeholder_argument,
     placeholder_for,
+    shape_of,
 )
-from error_tracking.report.reproduction import reproduction
-from error_tracking.report.setup import Setup
+from error_tracking.report.reproduction import assigned, reproduction
+from error_tracking.report.setup import Row, Setup
 from error_tracking.services import BugCreationService
 from error_tracking.trackers.markdown import MarkdownTracker, values_in
 from error_tracking.trackers.webhook import FIELDS as WEBHOOK_FIELDS
@@ -809,6 +814,159 @@ class TestPlainData:
         assert made.body == {"a": "text", "b": {"c": ["int"]}}
         assert made.query == {}
         assert (made.count, len(made.description)) == (2**53, DESCRIPTION_CHARS)
+
+    def test_times_numbers_and_structures_are_taken_over(self):
+        made = report_from_data(
+            "B-1",
+            {
+                "first_seen": "",
+                "last_seen": "2026-01-31T12:30:00.5+00:00",
+                "is_json": True,
+                "is_signed_in": 1,
+                "status_code": 404,
+                "kwargs": {"pk": "int"},
+                "body": "x",
+                "frames": [["a.py", number, "pay", "x = 1"] for number in range(99)],
+                "details": {"a": [1]},
+            },
+        )
+        assert (made.first_seen, made.last_seen) == ("", "2026-01-31T12:30:00+00:00")
+        assert (made.is_json, made.is_signed_in, made.status_code) == (True, False, 404)
+        assert (made.kwargs, made.body) == ({"pk": "int"}, {})
+        assert made.frames[-1] == ReportFrame("a.py", 98, "pay", "x = 1")
+        assert len(made.frames) < 99
+        assert made.details == {"a": [1]}
+        assert report_from_data("B-1", {"status_code": None}).status_code is None
+
+
+class TestFailingTest:
+    def lines(self, **setup):
+        made = dataclasses.replace(
+            REPORT,
+            method="GET",
+            route="/shop/",
+            error_type="exception",
+            exception_type="builtins.ValueError",
+            setup=Setup(**setup),
+        )
+        return [line.strip() for line in failing_test(made).split("\n")]
+
+    def test_session_host_and_script_name_are_arguments(self):
+        found = self.lines(
+            session={"cart": "int"}, host="example.shop.example", script_name="/app"
+        )
+        assert {
+            'session={"cart": 1},',
+            'host="example.shop.example",',
+            'script_name="/app",',
+        } <= set(found)
+
+    def test_rows_come_several_times_and_refer_to_each_other(self):
+        found = self.lines(
+            rows=(
+                Row("order", "shop.Order", (("number", "1"),), (("first", "order"),)),
+                Row("item", "shop.Item", times=3),
+            )
+        )
+        start = found.index('order = make_row("shop.Order", number=1)')
+        assert found[start + 1 : start + 5] == [
+            "order.first = order",
+            "order.save()",
+            "for _ in range(3):",
+            'make_row("shop.Item")',
+        ]
+
+    def test_user_that_is_a_row_is_made_once(self):
+        found = self.lines(user_kind="plain", rows=(Row("user", "auth.User"),))
+        assert 'user = make_row("auth.User")' in found
+        assert not any("make_user" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("<details>\n~~~\n~~~~ x\n", "~~~\n\n</details>\n\n(cut here)"),
+        ("<details>\n</details>\n```\n~~~\n", "```\n\n(cut here)"),
+        ("<details>\n", "a\n\n</details>\n\n(cut here)"),
+    ],
+)
+def test_text_that_is_cut_leaves_no_fence_and_no_fold_open(begin, end):
+    found = cut(begin + "a\n" * 300, 400)
+    assert len(found) <= 400
+    assert found.startswith(begin)
+    assert found.endswith(f"a\n{end}" if end[0] != "a" else end)
+
+
+def test_long_list_has_a_line_per_item():
+    values = [f"value{number}" for number in range(20)]
+    source = assigned("data", values)
+    assert source.split("\n")[:2] == ["data = [", '    "value0",']
+    namespace = {}
+    exec(source, namespace)
+    assert namespace["data"] == values
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        ({"a": {"b": {"c": 1}}, "d": [[1]]}, {"a": {"b": {}}, "d": [[]]}),
+        ([[[1]]], [[[]]]),
+    ],
+)
+def test_shape_ends_at_its_depth(value, shape):
+    assert shape_of(value, lambda _name: True, kind_of, depth=2) == shape
+
+
+def prefixed(request):
+    raise ValueError
+
+
+urlpatterns = [
+    *i18n_patterns(path("shop/", prefixed)),
+    path("de/plain/", prefixed),
+]
+
+
+class TestSetup:
+    def made(self, url, route, setup=None):
+        log = ErrorLog(full_url=url, url_pattern=route, context={"setup": setup or {}})
+        return values_from(log, reads_libraries=False)["setup"]
+
+    @pytest.mark.parametrize(
+        ("address", "route", "script_name", "prefix"),
+        [
+            ("/de/shop/", "/shop/", "", "/de"),
+            ("/app/de/shop/", "/shop/", "/app", "/de"),
+            ("/de/plain/", "/de/plain/", "", ""),
+            ("/shop/", "/shop/", "", ""),
+        ],
+    )
+    def test_language_in_front_of_the_path_is_kept(
+        self, settings, address, route, script_name, prefix
+    ):
+        settings.ROOT_URLCONF = __name__
+        settings.LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+        made = self.made(
+            f"https://x.example{address}", route, {"script_name": script_name}
+        )
+        assert made.prefix == prefix
+
+    @pytest.mark.parametrize(
+        ("host", "made"),
+        [
+            ("anna.shop.example", "example.shop.example"),
+            ("b.example", "b.example"),
+            ("c.example", ""),
+            ("[Filtered]", ""),
+        ],
+    )
+    def test_host_is_one_like_the_recorded(self, settings, host, made):
+        settings.ALLOWED_HOSTS = [".shop.example", "a.example", "b.example"]
+        assert self.made(f"https://{host}/x/", "/x/").host == made
+
+    def test_session_has_the_names_of_the_project(self):
+        made = self.made("", "", {"session": {"id": "int", "Anna K": "text"}})
+        assert made.session == {"id": "int"}
 
 
 class TestMarkdownTracker:

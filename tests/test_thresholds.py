@@ -135,6 +135,7 @@ class TestCode:
             "    rate = IntegerField(validators=[MinValueValidator(3)])\n"
             "    name = CharField(max_length=60)\n"
             'SCHEMA = {"timeout": {"minimum": 60, "type": "number", **more}}\n'
+            "def setting(self):\n    self.most: int = 5\n"
         )
         assert limits_of_fields([str(file)]) == {
             "days": limits(30, 365),
