@@ -116,7 +116,8 @@ def test_most_frequent_bugs_are_those_of_the_period_and_not_of_all_time(
     immediate, monkeypatch, rows_read_first
 ):
     monkeypatch.setattr(frequent, "ROWS_READ_FIRST", rows_read_first)
-    for number, (before, now) in enumerate(((5, 1), (3, 2), (0, 3), (1, 4))):
+    seen = ((5, 1), (3, 2), (0, 3), (1, 4), (6, 1), (7, 1))
+    for number, (before, now) in enumerate(seen):
         values = {"fingerprint": f"{number:032d}", "title": f"seen {now} times"}
         for hours, times in ((24 * 40, before), (1, now)):
             for _ in range(times):

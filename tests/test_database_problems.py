@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import (
     DataError,
     Error,
     IntegrityError,
+    InterfaceError,
     OperationalError,
+    ProgrammingError,
     connection,
     connections,
     transaction,
 )
 from django.utils.connection import ConnectionDoesNotExist
 
-from error_tracking.database_problems import problem_for
+from error_tracking.database_problems import noting_statements, problem_for
+from error_tracking.models import ErrorLog
 
 
 def error_of(sql, alias="default"):
@@ -108,6 +113,8 @@ class TestRealErrors:
         (OperationalError(2006, "Server has gone away"), "away"),
         (OperationalError("couldn't get a connection after 30.00 sec"), "crowded"),
         (OperationalError(1142, "INSERT command denied to user 'x'"), "privilege"),
+        (OperationalError('FATAL: database "shop" does not exist'), "no database"),
+        (InterfaceError("connection already closed"), "away"),
         (DataError("value too long"), None),
         (IntegrityError("UNIQUE constraint failed"), None),
         (ValueError("not a database's"), None),
@@ -116,3 +123,40 @@ class TestRealErrors:
 def test_errors_that_are_hard_to_provoke(error, kind):
     problem = problem_for(error, "default")
     assert (problem.kind if problem else None) == kind
+
+
+class TestMissingPrivilege:
+    def test_mysql_names_user_privilege_and_table(self):
+        text = (
+            "INSERT, UPDATE command denied to user 'shop'@'192.0.2.1' "
+            "for table `main`.`error_tracking_errorlog`"
+        )
+        assert str(problem_for(OperationalError(1142, text), "default")) == (
+            "The user 'shop'@'192.0.2.1' of database 'default' lacks the INSERT "
+            "privilege on error_tracking_errorlog. "
+            "GRANT INSERT ON error_tracking_errorlog TO that user."
+        )
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("is_noted", [True, False])
+    def test_postgresql_names_the_table_and_the_statement_the_privilege(self, is_noted):
+        def refuse(execute, sql, params, many, context):
+            raise ProgrammingError(
+                "permission denied for table error_tracking_errorlog"
+            )
+
+        noting = noting_statements("default") if is_noted else contextlib.nullcontext()
+        with (
+            pytest.raises(ProgrammingError) as caught,
+            noting,
+            connection.execute_wrapper(refuse),
+        ):
+            ErrorLog.objects.count()
+        problem = problem_for(caught.value, "default")
+        assert problem.kind == "privilege"
+        expected = (
+            "The user of database 'default' lacks the SELECT privilege on "
+            "error_tracking_errorlog"
+        )
+        assert (problem.what == expected) == is_noted
+        assert "permission denied" in problem.what or is_noted

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import django
 import pytest
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from celery import Celery, _state, signals
 from celery.contrib.testing.worker import start_worker
 from django.apps import apps
@@ -54,6 +54,7 @@ from error_tracking.recorder import machine, store
 from error_tracking.recorder.machine import Machine
 from error_tracking.utils import uuid7
 
+from . import urls
 from .factories import make_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -443,6 +444,36 @@ class Asking(Redirecting):
         return HttpResponse(status=402)
 
 
+class AskingLater(Redirecting):
+    """One of an ASGI site that answers in place of the view, or lets it answer."""
+
+    sync_capable = False
+    async_capable = True
+    answer = HttpResponse(status=402)
+
+    def __init__(self, get_response):
+        super().__init__(get_response)
+        markcoroutinefunction(self)
+
+    async def __call__(self, request):
+        return await self.get_response(request)
+
+    async def process_view(self, request, view, args, kwargs):
+        return self.answer
+
+
+class PassingLater(AskingLater):
+    answer = None
+
+
+class OtherUrls(Redirecting):
+    """One that chooses the URLs by the host, as django-hosts does."""
+
+    def __call__(self, request):
+        request.urlconf = "tests.urls"
+        return self.get_response(request)
+
+
 @sync_and_async_middleware
 def both_ways(get_response):
     if iscoroutinefunction(get_response):
@@ -484,7 +515,8 @@ class TestSiteRequest:
 
     @pytest.mark.parametrize("is_async", [False, True], ids=["WSGI", "ASGI"])
     @pytest.mark.parametrize(
-        ("name", "status"), [("Redirecting", 302), ("Asking", 402)]
+        ("name", "status"),
+        [("Redirecting", 302), ("Asking", 402), ("AskingLater", 402)],
     )
     def test_that_a_middleware_answers_first(self, settings, name, status, is_async):
         settings.ASGI_APPLICATION = "site.asgi.application" if is_async else None
@@ -504,6 +536,27 @@ class TestSiteRequest:
         self.with_middleware(settings, "both_ways", at=3)
         assert look()["site_request"].state == "ok"
 
+    def test_through_middleware_whose_process_view_is_a_coroutine(self, settings):
+        settings.ASGI_APPLICATION = "site.asgi.application"
+        self.with_middleware(settings, "PassingLater")
+        assert look()["site_request"].state == "ok"
+
+    def test_that_other_urls_answer(self, settings):
+        self.with_middleware(settings, "OtherUrls")
+        passage = site_request.send()
+        assert not passage.has_reached_view
+        assert passage.answered_by == ""
+        found = look()["site_request"]
+        assert found.state == "warn"
+        assert "something behind the middleware answered 404" in found.found
+
+    @pytest.mark.parametrize("is_async", [False, True], ids=["WSGI", "ASGI"])
+    def test_that_leaves_the_whole_stack_is_captured(self, settings, is_async):
+        settings.ASGI_APPLICATION = "site.asgi.application" if is_async else None
+        settings.DEBUG_PROPAGATE_EXCEPTIONS = True
+        assert site_request.send().status == 0
+        assert look()["site_request"].state == "ok"
+
     def test_that_a_middleware_makes_an_answer_of(self, settings):
         self.with_middleware(settings, "Answering", at=len(settings.MIDDLEWARE))
         assert look()["site_request"].state == "ok"
@@ -521,11 +574,16 @@ class TestSiteRequest:
     def test_behind_a_proxy_that_ends_tls(self, settings):
         settings.SECURE_SSL_REDIRECT = True
         settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        settings.ALLOWED_HOSTS = ["*"]
         assert look()["site_request"].state == "ok"
 
     def test_sees_the_projects_own_error_page(self, settings):
-        settings.ROOT_URLCONF = "tests.urls"
-        assert look()["site_request"].state == "ok"
+        class Urls:
+            urlpatterns = urls.urlpatterns
+            handler500 = staticmethod(lambda request: HttpResponse(status=503))
+
+        settings.ROOT_URLCONF = Urls
+        assert site_request.send().status == 503
 
     def test_with_urls_that_cannot_be_loaded(self, settings):
         settings.ROOT_URLCONF = "no.such.urls"

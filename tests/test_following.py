@@ -368,6 +368,18 @@ class TestFollow:
             False,
         ]
         assert filed.activities.filter(verb="resolved").count() == 1
+        same.refresh_from_db()
+        assert not issue_sync._follow(same, issue), "it has followed already"
+
+    def test_open_issue_of_which_nothing_was_known_reopens_nothing(self, server, filed):
+        KnownBug.objects.filter(pk=filed.pk).update(
+            github_issue_state="", status="resolved"
+        )
+        filed.refresh_from_db()
+        issue = GitHubTracker(server.text).find(_report(filed))
+        assert not issue_sync._follow(filed, issue)
+        filed.refresh_from_db()
+        assert (filed.status, filed.github_issue_state) == ("resolved", "open")
 
 
 def _report(bug):

@@ -420,6 +420,28 @@ class TestAllowance:
         assert "B-003" not in mailoutbox[0].body
         assert "and 1 more" in mailoutbox[0].body
 
+    @pytest.mark.urls("tests.admin_urls")
+    def test_mail_about_waiting_bugs_links_their_list(
+        self, tracker, settings, configure, mailoutbox
+    ):
+        settings.ADMINS = ADMINS
+        configure(SITE_URL="https://shop.example")
+        self.bugs(1)
+        Filing.objects.update(state="paused")
+        waiting.mail_once_a_day()
+        assert "\nhttps://shop.example/admin/error_tracking/" in mailoutbox[0].body
+
+    def test_two_processes_that_mail_at_once_send_one(
+        self, tracker, settings, mailoutbox, monkeypatch
+    ):
+        settings.ADMINS = ADMINS
+        self.bugs(1)
+        Filing.objects.update(state="paused")
+        monkeypatch.setattr(waiting, "must_mail", lambda: True)
+        for _ in range(2):
+            waiting.mail_once_a_day()
+        assert len(mailoutbox) == 1
+
     def test_mail_about_waiting_bugs_that_fails_is_sent_later(
         self, tracker, settings, mailoutbox, caplog, monkeypatch
     ):

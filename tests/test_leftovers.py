@@ -287,6 +287,17 @@ class TestCommand:
         [found] = json.loads(run("list", "--json"))
         assert (found["name"], found["events"]) == (before.directory.name, 7)
 
+    def test_list_names_damaged_files(self, before):
+        (before.directory / "x.journal").write_bytes(b"something else")
+        assert "  1 file cannot be read as journals" in run()
+
+    def test_list_of_a_folder_in_use_has_no_advice(self, before):
+        assert before.lead()
+        text = run("list", "--all")
+        before.let_go()
+        assert f"{before.directory}: in use" in text
+        assert "adopt" not in text
+
     def test_nothing_waits(self, root):
         assert run() == "No journals wait for another database.\n"
 
@@ -326,15 +337,20 @@ class TestCommand:
             run("discard", before.directory.name, "unknown", "--no-input")
         assert len(before.paths()) == 2
 
-    def test_refusal_is_status_1(self, before):
+    @pytest.mark.parametrize("action", ["adopt", "discard"])
+    def test_refusal_is_status_1(self, before, action):
         assert before.lead()
         with pytest.raises(CommandError, match="1 folder") as caught:
-            run("discard", before.directory.name, "--no-input")
+            run(action, before.directory.name, "--no-input")
         assert caught.value.returncode == 1
         before.let_go()
 
+    @pytest.mark.parametrize(
+        ("action", "what"),
+        [("discard", "delete"), ("adopt", "store them in this project's database")],
+    )
     @pytest.mark.parametrize(("answer", "left"), [("", 2), ("n", 2), ("yes", 0)])
-    def test_it_asks_first(self, before, monkeypatch, answer, left):
+    def test_it_asks_first(self, before, monkeypatch, action, what, answer, left):
         questions = []
 
         def ask(question):
@@ -347,10 +363,10 @@ class TestCommand:
         )
         if left:
             with pytest.raises(CommandError, match="Nothing was changed"):
-                run("discard", before.directory.name)
+                run(action, before.directory.name)
         else:
-            run("discard", before.directory.name)
-        assert questions == ["Discard 7 events (delete)? [y/N] "]
+            run(action, before.directory.name)
+        assert questions == [f"{action.capitalize()} 7 events ({what})? [y/N] "]
         assert len(before.paths()) == left
 
     def test_nobody_to_ask_is_wrong_usage(self, before, monkeypatch):

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from error_tracking import recorder
@@ -174,6 +174,30 @@ def test_database_that_cannot_be_read_is_explained(client, monkeypatch):
     assert response.status_code == 503
     expected = "The database cannot be read (OperationalError)."
     assert response.json()["problems"] == [expected]
+
+
+def test_staff_is_told_that_the_session_cannot_be_read(client):
+    def fail(execute, sql, *_args):
+        raise OperationalError("could not connect to server")
+
+    client.force_login(User.objects.create_superuser("ada"))
+    with connection.execute_wrapper(fail):
+        response = client.get(ADDRESS)
+    assert response.status_code == 503
+    assert "The session cannot be read" in response.text
+
+
+def test_process_without_threads_answers_all_the_same(client, monkeypatch):
+    def fail(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(threading.Thread, "start", fail)
+        for _ in range(2):
+            response = ask(client)
+            assert response.status_code == 503
+            assert "did not answer" in response.json()["problems"][0]
+    assert ask(client).status_code == 200
 
 
 def test_tables_that_are_missing_are_named_with_the_command_that_makes_them(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import email.utils
 import itertools
 import json
 import re
@@ -29,6 +30,7 @@ from error_tracking.pages import (
     rendering,
     site,
     situation,
+    templates,
     times,
 )
 
@@ -191,6 +193,12 @@ class TestRefusals:
             "in a few minutes" in get("/busy/later/").text
         )
         assert "Please try again in a few minutes." in get("/busy/never/").text
+
+    def test_retry_after_of_an_unknown_zone_is_in_utc(self):
+        moment = timezone.now().replace(microsecond=0) + dt.timedelta(minutes=5)
+        value = email.utils.format_datetime(moment.replace(tzinfo=None))
+        assert value.endswith("-0000")
+        assert situation._retry_time(value) == moment
 
     @pytest.mark.parametrize(
         "value",
@@ -555,6 +563,23 @@ class TestTimes:
         moment = timezone.now() + dt.timedelta(seconds=61)
         assert "2\xa0minutes" in times.until(moment, "en")
 
+    @pytest.mark.parametrize(
+        ("moment", "expected"),
+        [
+            ((1, 22, 0), "10 p.m. UTC (2\xa0hours)"),
+            ((1, 22, 0, 1), "10:01 p.m. UTC (2\xa0hours)"),
+            ((2, 6, 30), "May 2, 2026, 6:30 a.m. UTC (10\xa0hours)"),
+        ],
+    )
+    def test_until_names_the_day_if_it_is_another_one(
+        self, monkeypatch, moment, expected
+    ):
+        now = dt.datetime(2026, 5, 1, 20, tzinfo=dt.UTC)
+        monkeypatch.setattr(timezone, "now", lambda: now)
+        with timezone.override(dt.UTC):
+            moment = dt.datetime(2026, 5, *moment, tzinfo=dt.UTC)
+            assert times.until(moment, "en") == expected
+
 
 class TestNothingBreaksIt:
     @pytest.mark.parametrize(
@@ -575,6 +600,7 @@ class TestNothingBreaksIt:
         assert outbox[0].reference in response.text
         assert 'class="links"' in response.text
         assert len(swallowed) == 1
+        assert templates.problem().startswith(f"{templates.PAGE}: ")
 
     def test_constant_page_is_left_when_all_else_fails(
         self, outbox, monkeypatch, swallowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 
@@ -74,6 +75,7 @@ def test_bug_id_is_shown_by_setting(outbox, configure):
     configure(SHOW_BUG_ID=True)
     make_known(outbox)
     assert "B-012" in get().text
+    assert "\n\nBug: B-012\n\n" in get(HTTP_ACCEPT="text/plain").text
 
 
 def test_public_message_never_becomes_markup(outbox):
@@ -125,6 +127,18 @@ def test_script_without_accept_header_for_html_gets_json(outbox):
 )
 def test_client_gets_what_it_prefers(outbox, accept, kind):
     assert get(HTTP_ACCEPT=accept)["Content-Type"] == kind
+
+
+def test_status_that_has_no_name_is_an_error(outbox, settings):
+    """Proxies such as Cloudflare's have statuses of their own."""
+
+    class Proxy(OwnHandler):
+        handler500 = staticmethod(lambda _: HttpResponse(status=520))
+
+    settings.ROOT_URLCONF = Proxy
+    make_known(outbox)
+    problem = json.loads(get(HTTP_ACCEPT="application/json").content)
+    assert (problem["title"], problem["status"]) == ("Error", 520)
 
 
 def test_htmx_client_gets_a_fragment(outbox):
@@ -276,8 +290,13 @@ def test_stale_headers_go(outbox):
         StreamingHttpResponse([b"x"], status=500),
         HttpResponse(page.FALLBACK, status=500, content_type="application/json"),
         HttpResponse(page.FALLBACK, status=500, headers={"Content-Encoding": "gzip"}),
+        HttpResponse(
+            gzip.compress(page.FALLBACK.encode())[:-4],
+            status=500,
+            headers={"Content-Encoding": "gzip"},
+        ),
     ],
-    ids=["streaming", "json", "gzip"],
+    ids=["streaming", "json", "gzip", "half of a gzip"],
 )
 def test_what_cannot_be_replaced_is_left_alone(response):
     """FAULTS P04, P05, P06."""

@@ -214,6 +214,73 @@ class TestPoison:
         assert (journal.pending, JournalRow.objects.get().lost) == (0, 0)
         assert "its outcome cannot be stored" in caplog.text
 
+    def test_count_that_is_poison_is_counted_in_a_shared_group(self, monkeypatch):
+        original = store.store
+        poison = make_event(fingerprint="7" * 32)
+
+        def picky(items, **kwargs):
+            if any(item.fingerprint == poison.fingerprint for item in items):
+                raise DataError("cannot take it")
+            return original(items, **kwargs)
+
+        monkeypatch.setattr(store, "store", picky)
+        journal = memory_journal()
+        journal.append(COUNT, Fold.of(poison).to_bytes())
+        batch_writer.write_batch(journal, journal.read())
+        assert journal.pending == 0
+        assert ErrorGroup.objects.get().times_seen == 1
+        assert JournalRow.objects.get().merged == 1
+
+    @pytest.mark.parametrize("attempt", [1, 2, 3])
+    def test_lock_between_two_attempts_keeps_the_event_whole(
+        self, monkeypatch, attempt
+    ):
+        """The first attempt of the event fails, the probe, the second or the third."""
+        calls, original = [], store.store
+
+        def picky(items, **kwargs):
+            if kwargs.get("is_probe") and attempt > 1:
+                return original(items, **kwargs)
+            calls.append(items)
+            if len(calls) > attempt:
+                return original(items, **kwargs)
+            if len(calls) == attempt:
+                raise OperationalError("database is locked")
+            raise DataError("cannot take it")
+
+        monkeypatch.setattr(store, "store", picky)
+        journal = memory_journal()
+        journal.append(EVENT, make_event().to_bytes())
+        with pytest.raises(OperationalError, match="locked"):
+            batch_writer.write_batch(journal, journal.read())
+        assert journal.pending == 1
+        calls[:] = [()] * attempt
+        batch_writer.write_batch(journal, journal.read())
+        assert_counted(1)
+        assert JournalRow.objects.get().bare == 0
+
+    @pytest.mark.parametrize(
+        ("kind", "payload"),
+        [(EVENT, make_event().to_bytes()), (EVENT, b"unreadable")],
+        ids=["event", "unreadable"],
+    )
+    def test_record_that_cannot_even_be_counted_waits(
+        self, monkeypatch, swallowed, kind, payload
+    ):
+        original = store.store
+
+        def picky(items, **kwargs):
+            if kwargs.get("is_probe"):
+                return original(items, **kwargs)
+            raise DataError("cannot take anything")
+
+        monkeypatch.setattr(store, "store", picky)
+        journal = memory_journal()
+        journal.append(kind, payload)
+        with pytest.raises(DataError, match="cannot take anything"):
+            batch_writer.write_batch(journal, journal.read())
+        assert journal.pending == 1
+
     def test_everything_waits_while_harmless_events_fail_as_well(self, monkeypatch):
         """Then it is no event's fault: a table or a privilege is missing."""
 
@@ -434,6 +501,37 @@ class TestWriter:
         state.add(error, 1, is_leader=True)
         wait_until(lambda: len(asked) == 2)
         asked[1].join(10)
+
+    @pytest.mark.parametrize("fault", ["mail server", "no thread", "switched off"])
+    def test_mail_of_an_outage_that_cannot_be_sent_stops_nothing(
+        self, settings, configure, monkeypatch, caplog, swallowed, fault
+    ):
+        settings.ADMINS = ADMINS
+        monkeypatch.setattr(outage, "MAIL_AFTER_SECONDS", 0.0)
+        asked = []
+
+        def fail(*_args):
+            asked.append(threading.current_thread())
+            raise OSError("no mail server")
+
+        def no_thread(_thread):
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setattr(outage, "mail_admins", fail)
+        if fault == "no thread":
+            monkeypatch.setattr(threading.Thread, "start", no_thread)
+        elif fault == "switched off":
+            configure(MAIL_ENVIRONMENTS=["staging"])
+        state = outage.Outage()
+        error = OperationalError("server closed the connection")
+        for _ in range(3):
+            state.add(error, 1, is_leader=True)
+        if fault == "mail server":
+            wait_until(lambda: "the mail to ADMINS could not be sent" in caplog.text)
+            asked[0].join(10)
+            assert len(asked) == 1
+        else:
+            assert state._mail_thread is None
 
     def test_mail_server_that_never_answers_stops_nothing(
         self, writer_thread, settings, monkeypatch, swallowed

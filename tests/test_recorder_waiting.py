@@ -26,7 +26,7 @@ from django.db import (
 
 from error_tracking import recorder
 from error_tracking.bugs.opening import open_bug
-from error_tracking.events.event import Event, Fold
+from error_tracking.events.event import Event, Fold, Outcome
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.integrations.celery import sync as sync_task
 from error_tracking.models import ErrorGroup, ErrorLog, KnownBug
@@ -397,11 +397,38 @@ class TestRoom:
                 make_event(error_type="http_4xx", fingerprint=f"{number:032x}")
             )
         intake.submit(make_event(fingerprint="6" * 32))
+        intake.correct(Outcome.of(crash, 502))  # the event stays as it was
         assert (intake.at_risk, len(intake.memory_counts)) == (21, 2)
+        assert intake.has_pending
         assert "bare=3 merged=22 at_risk=21" in intake.room
+        intake.fold(Fold.of(crash))  # of a group that is there
+        assert (intake.at_risk, len(intake.memory_counts)) == (22, 3)
+        fills[0] = 0.8
+        intake.submit(crash)
+        assert "at_risk=22" in intake.room
         fills[0] = 0.1
         intake.submit(crash)
         assert intake.room == ""
+
+    def test_it_remembers_the_last_groups_only(self, intake, monkeypatch):
+        monkeypatch.setattr(intakes, "REMEMBERED_GROUPS", 2)
+        for number in range(4):
+            intake.submit(make_event(fingerprint=f"{number:032d}"))
+        assert list(intake._groups) == [f"{2:032d}", f"{3:032d}"]
+
+    def test_journals_of_dead_processes_are_theirs(self, intake, monkeypatch):
+        """They count for the machine, which is measured when ours have grown."""
+        intake.submit(make_event())
+        left_by_a_dead_process(
+            intake.machine.directory, b"x" * 10_000, identity=intake.machine.identity
+        )
+        intake.adopt()
+        assert sorted(each.is_adopted for each in intake.journals) == [False, True]
+        assert (intake.pending, intake.has_pending) == (1, True)
+        assert intake.fill() < 10_000 / intakes.BOUND_BYTES
+        monkeypatch.setattr(intakes, "MEASURED_EACH_BYTES", 0)
+        monkeypatch.setattr(intakes, "MACHINE_BOUND_BYTES", 10_000)
+        assert intake.fill() >= 1
 
     def test_machine_has_a_bound_of_its_own(self, intake, monkeypatch, swallowed):
         """Workers that die while the database is away leave a journal each."""
