@@ -82,6 +82,33 @@ def test_plain_values_are_printed_without_a_thread(value, monkeypatch):
     assert exception_message(ValueError("no", value)) == str(("no", value))
 
 
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (KeyError("a"), "'a'"),
+        (ValueError("a", Text(lambda: "x")), "('a', x)"),
+        (type("Own", (Exception,), {"__str__": lambda self: "own"})("a"), "own"),
+    ],
+    ids=["plain", "argument", "own"],
+)
+def test_exception_is_printed_as_any_value(error, text):
+    assert safe_text(error, 100) == text
+
+
+def test_text_needs_no_preparation(monkeypatch):
+    monkeypatch.setattr(object_text, "_prepare", None)
+    assert safe_text(Text(lambda: "x"), 100) == "x"
+
+
+def test_number_of_classes_that_are_remembered_is_bounded(gate, reader, monkeypatch):
+    monkeypatch.setattr(object_text, "CLASSES", 1)
+    other = type("OtherText", (Text,), {"__module__": __name__})
+    for cls in (Text, other):
+        assert safe_text(cls(gate.wait), 10) == UNPRINTABLE
+    assert list(reader._troubles) == [f"{__name__}.Text"]
+    assert reader._running == 2
+
+
 def test_a_value_that_is_large_or_contains_itself_is_not_plain():
     endless = []
     endless.append(endless)

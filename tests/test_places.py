@@ -7,11 +7,15 @@ import json
 import logging
 import logging.handlers
 import queue
+import time
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.http import HttpResponse
+from django.template import Context, Node, Origin
+from django.template.base import Token, TokenType
 from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import path
@@ -20,12 +24,16 @@ from django.views.generic import TemplateView
 
 from error_tracking.capture import context
 from error_tracking.capture.service import ErrorCaptureService
+from error_tracking.events import source_code
 from error_tracking.events.fingerprint import normalize_route
 from error_tracking.events.message_pattern import message_pattern
+from error_tracking.events.raised import entries_of
 from error_tracking.events.source_code import source_lines
 from error_tracking.events.stacktrace import exceptions_from, outlines_from
 from error_tracking.events.subjects import subject_of
+from error_tracking.events.template_frames import template_place
 from error_tracking.integrations.logging import ErrorLogHandler
+from tests.factories import raised
 
 TEMPLATES = {
     "good.html": "hello",
@@ -324,6 +332,21 @@ class TestReplacedFiles:
         file.write_text(self.SOURCE.replace("'k'", "'other'"))
         assert source_lines(code, 2, {}) == ([], 2)
 
+    @pytest.mark.parametrize(
+        "changed", ["def broken(:\n", SOURCE + "x = 1\n" * 200_000, "x = 1\n"]
+    )
+    def test_function_that_cannot_be_found_any_more_has_no_lines(
+        self, tmp_path, changed
+    ):
+        file, code = self.load(tmp_path)
+        file.write_text(changed)
+        assert source_lines(code, 2, {}) == ([], 2)
+
+    def test_system_that_does_not_tell_when_a_process_started(self, monkeypatch):
+        monkeypatch.delattr(source_code.time, "CLOCK_BOOTTIME", raising=False)
+        before = time.time()
+        assert before <= source_code._process_start() <= time.time()
+
     def test_loader_that_fails_costs_the_lines_only(self):
         class Loader:
             def get_source(self, name):
@@ -332,6 +355,36 @@ class TestReplacedFiles:
         code = compile("x = 1", "/srv/frozen.py", "exec")
         scope = {"__name__": "frozen", "__loader__": Loader()}
         assert source_lines(code, 1, scope) == ([], 1)
+
+
+class BrokenNode(Node):
+    def render(self, context):
+        raise ValueError
+
+
+class TestNodes:
+    def place(self, **attributes):
+        node = BrokenNode()
+        node.__dict__.update(attributes)
+        [entry] = [
+            entry
+            for entry in entries_of(raised(node.render_annotated, Context()))
+            if entry.tb_frame.f_code.co_name == "render_annotated"
+        ]
+        return template_place(entry.tb_frame, ValueError())
+
+    def test_node_that_was_made_by_hand_has_no_place(self):
+        assert self.place() is None
+        assert self.place(origin=Origin("bill.html")) is None
+
+    def test_place_has_no_line_where_the_token_has_none(self):
+        found = self.place(
+            origin=Origin(Path("/srv/bill.html"), "bill.html"),
+            token=Token(TokenType.BLOCK, "broken"),
+        )
+        assert found == ("bill.html", "/srv/bill.html", 0, "broken")
+        found = self.place(origin=Origin(5), token=Token(TokenType.BLOCK, "broken"))
+        assert found == ("", "", 0, "broken")
 
 
 GENERATED = [

@@ -301,6 +301,18 @@ class Loud(str):
         return self.upper()
 
 
+class Count(int):
+    pass
+
+
+class Ratio(float):
+    pass
+
+
+class Tag(str):
+    __slots__ = ()
+
+
 class Login(typing.NamedTuple):
     name: str
     password: str
@@ -333,6 +345,12 @@ def read(value, *, characters=10_000, items=1_000, string=100, breadth=5, depth=
         (decimal.Decimal("1.50"), "1.50"),
         ({1: 2, (1, "a"): 3, None: 4}, {1: 2, (1, "a"): 3, None: 4}),
         ({Proxy: 1}, {"<type>": 1}),
+        (Count(5), 5),
+        (Ratio(1.5), 1.5),
+        (Tag("x"), "x"),
+        ({Tag("key"): 1, Secret("hunter2"): 2}, {"key": 1, "<Secret>": 2}),
+        ({("a",) * 6: 1}, {"<tuple>": 1}),
+        (frozenset({1}), [1]),
         (range(5), "<range>"),
         (User(pk=5), "<auth.User pk=5>"),
         (User.objects.all(), "<QuerySet of auth.User>"),
@@ -361,6 +379,7 @@ def test_what_is_left_out_is_noted():
     assert read(dict.fromkeys("abcdefg", 1))["…"] == "… 2 more items"
     assert read("x" * 90, characters=50) == "<90 characters>"
     assert read([1, 2, 3], items=2) == [1, "… 2 more items"]
+    assert read({1: 1, 2: 2, 3: 3}, items=2) == {1: 1, "…": "… 2 more items"}
     assert read([[[[[1]]]]]) == [[[["[Truncated]"]]]]
 
 
@@ -368,6 +387,18 @@ def test_a_cycle_ends():
     cycle = []
     cycle.append(cycle)
     assert read(cycle) == ["[Truncated]"]
+
+
+def test_dict_that_another_thread_changes_leaves_its_name():
+    value = {1: "x" * 200, 2: 2}
+
+    def scrub_while_it_grows(text, limit):
+        value[len(value) + 1] = 0
+        return text[:limit]
+
+    share = Share(Size(10_000, 1_000))
+    reader = PlainReader(share, scrub_while_it_grows, string=9, depth=3, breadth=9)
+    assert reader.read([value, 7]) == ["<dict>", 7]
 
 
 def test_time_that_is_over_leaves_names():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
+import sys
 import types
 import uuid
 from pathlib import Path
@@ -16,7 +17,9 @@ import error_tracking
 from error_tracking import conf, forks, recorder, utils
 from error_tracking.capture import frame_locals
 from error_tracking.dashboard import views
-from error_tracking.events.event import Fold
+from error_tracking.events.event import ExceptionInfo, Fold, Frame
+from error_tracking.events.redaction import without_values
+from error_tracking.events.time_limits import innermost_module, is_time_limit
 from error_tracking.management.doctor import State, site_steps
 from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
 from error_tracking.recorder import identity, probe, rows
@@ -28,6 +31,7 @@ from error_tracking.report.code_places import (
 )
 from error_tracking.report.known_names import module_path
 from error_tracking.routers import ErrorTrackingRouter
+from error_tracking.scrubbing.scrubber import FILTERED
 from error_tracking.setting_rules import LONGEST_TEXT
 from error_tracking.trackers.endpoints import Endpoint
 from error_tracking.trackers.http import Response
@@ -39,7 +43,7 @@ from error_tracking.trackers.webhook import (
 )
 from error_tracking.utils import named_arguments, subscriber_of
 
-from .factories import make_event
+from .factories import make_event, raised
 
 
 class TestSettings:
@@ -265,6 +269,37 @@ class TestEarlyCalls:
     def test_unknown_name_is_an_attribute_error(self):
         with pytest.raises(AttributeError, match="has no attribute 'caught'"):
             _ = error_tracking.caught
+
+
+class TestTimeLimits:
+    def test_worker_that_gunicorn_ends_is_told_from_other_exits(self, monkeypatch):
+        scope = {"__name__": "gunicorn.workers.base"}
+        exec("def handle_abort():\n    raise SystemExit(1)", scope)
+        aborted = raised(scope["handle_abort"])
+        assert not is_time_limit(aborted)
+        monkeypatch.setitem(sys.modules, "gunicorn", types.ModuleType("gunicorn"))
+        assert is_time_limit(aborted)
+        assert not is_time_limit(raised(sys.exit, 1))
+
+    def test_module_that_does_not_count_is_passed_over(self):
+        error = raised(int, "x")
+        assert innermost_module(error) == raised.__module__
+        assert innermost_module(error, besides=raised.__module__) == ""
+        assert innermost_module(ValueError()) == ""
+
+
+class TestRedaction:
+    def test_value_goes_as_a_word_and_stays_in_other_words(self):
+        frame = Frame("shop.py", "/srv/shop.py", "shop", "pay", 1)
+        event = make_event(
+            message="xabc123 abc123, abc1234",
+            exceptions=(ExceptionInfo("ValueError", "", "no abc123", (frame,)),),
+        )
+        found = without_values(event, {"abc123"})
+        assert found.message == f"xabc123 {FILTERED}, abc1234"
+        [info] = found.exceptions
+        assert info.message == f"no {FILTERED}"
+        assert info.frames == (frame,)
 
 
 class TestPlacesOfCode:

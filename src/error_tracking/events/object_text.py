@@ -262,7 +262,7 @@ def _first_foreign(values: Iterable[object]) -> type | None:
                 if cls is dict:
                     todo.extend(value.values())
                 todo.extend(value)
-            except RuntimeError:  # another thread is changing it
+            except RuntimeError:  # pragma: no cover  another thread is changing it
                 return cls
         elif id(cls) not in _LEAVES:
             return cls

@@ -272,14 +272,14 @@ def _field_names(kind: type) -> tuple[str, ...]:
 
 def _iterated(value: Any) -> Iterable[Any]:
     """Return the items of a container as its built-in type holds them."""
-    for base in (list, tuple, set, frozenset):
+    for base in (list, tuple, set):
         if issubclass(type(value), base):
             return base.__iter__(value)
-    return ()
+    return frozenset.__iter__(value)
 
 
 def _length(value: Any) -> int:
-    for base in (list, tuple, set, frozenset):
+    for base in (list, tuple, set):
         if issubclass(type(value), base):
             return base.__len__(value)
-    return 0
+    return frozenset.__len__(value)
