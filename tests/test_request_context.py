@@ -18,7 +18,7 @@ from django.views.debug import SafeExceptionReporterFilter
 from django.views.decorators.debug import sensitive_post_parameters
 
 from error_tracking.capture import request_context as rc
-from error_tracking.events.size_budget import CRASH, Share
+from error_tracking.events.size_budget import CRASH, Share, Size
 from error_tracking.scrubbing.scrubber import FILTERED, TRUNCATED
 
 
@@ -384,3 +384,24 @@ def test_what_the_projects_own_filter_hides_is_hidden(rf):
         "till": FILTERED,
         "shop": "north",
     }
+
+
+def test_of_many_fields_of_a_form_the_first_are_kept(rf):
+    request = rf.post("/", {f"a{number}": "1" for number in range(rc.FORM_FIELDS + 9)})
+    assert request.POST
+    body = rc.context_for(request)["body"]
+    assert list(body)[-2:] == [f"a{rc.FORM_FIELDS - 1}", "…"]
+    assert "9 more fields" in body["…"]
+
+
+def test_small_share_is_for_the_query_first(rf):
+    request = rf.post(
+        "/?first=1&second=2&third=" + "x" * 90,
+        {"scan": SimpleUploadedFile("scan" * 30, b"x")},
+        HTTP_ACCEPT="text/html" * 20,
+    )
+    assert request.FILES
+    context = rc.context_for(request, Share(Size(characters=40, items=9)))
+    assert list(context["query"]) == ["first", "second", "…"]
+    assert context["headers"]["Accept"] == "… 180 more characters"
+    assert "files" not in context

@@ -37,7 +37,12 @@ from error_tracking.events.object_text import safe_text
 from error_tracking.events.plain_data import tree_reader
 from error_tracking.events.size_budget import CRASH, LOOKAHEAD_CHARS, Share, more
 from error_tracking.scrubbing.event_secrets import note_all
-from error_tracking.scrubbing.scrubber import FILTERED, KEPT_HEADERS, TRUNCATED
+from error_tracking.scrubbing.scrubber import (
+    FILTERED,
+    KEPT_HEADERS,
+    MAX_BREADTH,
+    TRUNCATED,
+)
 from error_tracking.utils import ADDRESS_CHARS, clean_line, masked_ip, subscriber_of
 
 from .data_files import DataFileReader
@@ -59,7 +64,8 @@ QUERY_FIELDS = 50
 FIELD_CHARS = 1_000
 PATH_CHARS = 1_000
 HEADER_CHARS = 300
-FORM_FIELDS = 50
+# The reader keeps one less than the scrubber, and one of these is the note of the rest.
+FORM_FIELDS = MAX_BREADTH - 2
 FILES = 20
 AGENT_CHARS = 300
 METHOD_CHARS = 16
