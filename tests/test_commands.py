@@ -15,14 +15,21 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command, get_commands
-from django.db import connection
+from django.db import DataError, connection
 from django.utils import timezone
 
 from error_tracking.exceptions import TrackerError
 from error_tracking.filing import allowance, issue_sync
 from error_tracking.management import base, doctor
 from error_tracking.management.commands import error_tracking_bugs, error_tracking_sync
-from error_tracking.models import Activity, ErrorGroup, Filing, HourlyTotal, KnownBug
+from error_tracking.models import (
+    Activity,
+    ErrorGroup,
+    Filing,
+    HourlyTotal,
+    KnownBug,
+    known_bug,
+)
 from error_tracking.recorder import store
 from error_tracking.trackers import Filed, Tracker
 
@@ -47,6 +54,10 @@ class Elsewhere(Tracker):
 
     def file(self, report):
         return Filed("never")
+
+
+def _interrupt(*_args, **_options):
+    raise KeyboardInterrupt
 
 
 def run(command, *args):
@@ -444,6 +455,13 @@ class TestChanges:
             bugs("merge", "2", "--into", "3")
         assert self.status(2) == "open"
 
+    def test_bug_that_another_process_has_merged_is_not_merged_again(self):
+        survivor, bug = make_bug(), make_bug(occurrence_count=3)
+        assert known_bug._merge(bug, survivor, "ada")
+        before = Activity.objects.count()
+        assert not known_bug._merge(bug, survivor, "ada")
+        assert Activity.objects.count() == before
+
     def test_user_without_a_name_has_a_number(self, monkeypatch):
         for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
             monkeypatch.delenv(name, raising=False)
@@ -573,6 +591,20 @@ class TestPlainWords:
         make_bug(last_occurrence=dt.datetime(2026, 1, 31, 23, 30, tzinfo=dt.UTC))
         assert "2026-02-01 08:30 JST" in bugs("list")
         assert "2026-02-01 08:30 JST" in bugs("show", "1")
+
+    def test_interrupt_has_the_status_that_shells_expect(self, monkeypatch):
+        monkeypatch.setattr(error_tracking_bugs.Command, "handle", _interrupt)
+        with pytest.raises(CommandError, match="Interrupted") as caught:
+            bugs("list")
+        assert caught.value.returncode == 130
+
+    def test_database_error_without_a_plain_meaning_is_raised(self, monkeypatch):
+        def fail(*_args, **_options):
+            raise DataError("value too long")
+
+        monkeypatch.setattr(error_tracking_bugs.Command, "handle", fail)
+        with pytest.raises(DataError, match="value too long"):
+            bugs("list")
 
     def test_output_that_nobody_reads_any_more_is_no_failure_of_ours(self, tmp_path):
         environment = {

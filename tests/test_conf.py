@@ -99,6 +99,20 @@ def test_a_value_that_leads_to_the_wrong_thing_is_told(
     assert words in message.msg
 
 
+def supply_credentials(names, user):
+    return {}
+
+
+def test_values_that_lead_to_the_right_things_are_used(configure):
+    configure(
+        BEFORE_STORE="copy.copy",
+        TRACKERS=["error_tracking.trackers.memory.MemoryTracker"],
+        TEST_CREDENTIALS="tests.test_conf.supply_credentials",
+    )
+    assert run_checks(tags=["error_tracking"]) == []
+    assert conf.test_credentials() is supply_credentials
+
+
 def test_a_project_without_users_is_told_in_one_sentence(tmp_path):
     """Without django.contrib.auth Django's own words are about lazy references."""
     (tmp_path / "bare_site.py").write_text(
@@ -512,6 +526,10 @@ class TestMail:
         """Django's default LOGGING has it."""
         assert self.found() == ["error_tracking.W014"]
         settings.DEBUG = True
+        assert self.found() == []
+
+    def test_logging_that_mails_nobody_is_no_second_mail(self, monkeypatch):
+        monkeypatch.setattr(logging.getLogger("django"), "handlers", [])
         assert self.found() == []
 
     @pytest.mark.parametrize(

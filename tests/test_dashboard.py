@@ -203,7 +203,9 @@ def test_dead_links_name_the_page_that_has_them(immediate):
         ("", 1),
     ):
         for _ in range(times):
-            data = {"headers": {"Referer": referer}} if referer else {}
+            data = {"headers": {"Accept": "*/*", "Referer": referer}}
+            if not referer:
+                data = {"headers": {"Accept": "*/*"}}
             record(
                 1,
                 error_type="http_4xx",

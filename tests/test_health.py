@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError
 from django.utils import timezone
 
 from error_tracking import health, recorder
@@ -147,3 +148,11 @@ def test_database_that_fails_in_any_way_is_a_problem_and_no_exception(monkeypatc
     state = health()
     assert not state.is_healthy
     assert "The database cannot be read: no such shard" in state.problems
+
+
+def test_database_problem_that_has_a_name_is_a_problem_in_plain_words(monkeypatch):
+    def fail(environment):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("error_tracking.recorder.health_report.waiting_bugs", fail)
+    assert any("is locked by another process" in text for text in health().problems)

@@ -18,6 +18,7 @@ from django.core.management import CommandError, call_command
 from error_tracking import flush
 from error_tracking.management import doctor
 from error_tracking.recorder import leftovers
+from error_tracking.recorder import machine as machines
 from error_tracking.recorder.journal import COUNT, JournalFile
 from error_tracking.recorder.leftovers import LeftoverError, State
 from error_tracking.recorder.machine import Machine
@@ -174,6 +175,29 @@ class TestAdopt:
         assert leftovers.adopt(machine, found) == 2
         assert len(list(machine.orphans())) == 2
 
+    def test_without_a_folder_of_ones_own_nothing_is_moved(self, before, monkeypatch):
+        [found] = leftovers.find(Machine())
+        monkeypatch.setattr(machines, "fcntl", None)
+        with pytest.raises(LeftoverError, match="no folder to move them to"):
+            leftovers.adopt(Machine(), found)
+        assert len(before.paths()) == 2
+
+    @pytest.mark.parametrize("action", ["adopt", "discard"])
+    def test_disk_that_fails_leaves_the_journals(self, before, monkeypatch, action):
+        machine = Machine()
+        [found] = leftovers.find(machine)
+        with monkeypatch.context() as patch:
+            if action == "adopt":
+                patch.setattr(Path, "rename", _fails)
+            else:
+                patch.setattr(os, "unlink", _fails)
+            with pytest.raises(LeftoverError, match="I/O error"):
+                if action == "adopt":
+                    leftovers.adopt(machine, found)
+                else:
+                    leftovers.discard(found)
+        assert len(before.paths()) == 2
+
     def test_other_file_system_gets_a_copy(self, before, monkeypatch):
         machine = Machine()
         [found] = leftovers.find(machine)
@@ -197,7 +221,7 @@ class TestAdopt:
             leftovers.adopt(machine, found)
 
 
-def _fails(*_args):
+def _fails(*_args, **_kwargs):
     raise OSError(errno.EIO, "I/O error")
 
 

@@ -190,6 +190,12 @@ def test_graphql_error_is_an_answer(outbox):
     assert not outbox
 
 
+def test_integration_of_graphql_can_be_turned_off(configure, outbox):
+    configure(DISABLE=["graphql"])
+    assert graphql.graphql_sync(schema(), "{ basket }").errors
+    assert not outbox
+
+
 def test_async_resolver_is_captured(outbox):
     import asyncio
 

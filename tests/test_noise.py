@@ -185,6 +185,13 @@ def test_scanners_share_a_group_apart_from_real_dead_links(outbox):
     assert [event.is_evidence for event in outbox] == [False, False, True, True]
 
 
+def test_scanner_is_noise_whatever_it_asks_for(outbox):
+    client = Client(headers={"referer": "http://testserver/", "host": "testserver"})
+    client.get("/no/such/page/", headers={"user-agent": "sqlmap/1.7.8"})
+    [event] = outbox
+    assert (event.title, event.is_evidence) == ("HTTP 404 for scanners", False)
+
+
 @pytest.mark.parametrize("name", ["jenkins", "backup.sql", ".env", "wp-login.php"])
 @pytest.mark.parametrize(
     "pattern", ["{}", "{}/<int:pk>/", "<slug:any>/{}", "<path:any>"]

@@ -252,3 +252,18 @@ class TestStored:
         assert not ErrorGroup.objects.get().handled
         assert set(ErrorLog.objects.values_list("status_code", flat=True)) == {500}
         assert_counted(30)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("status", [500, 0])
+def test_outcome_with_the_same_status_moves_no_count(status):
+    """As that of a job, which has none."""
+    event = make_event(status_code=status, handled=True)
+    journal = memory_journal()
+    for kind, record in ((EVENT, event), (OUTCOME, Outcome.of(event, status))):
+        journal.append(kind, record.to_bytes())
+        batch_writer.write_batch(journal, journal.read())
+    assert_counted(1)
+    assert (ErrorLog.objects.get().status_code or 0) == status
+    assert not ErrorGroup.objects.get().handled
+    assert HourlyTotal.objects.get().count == 1

@@ -52,6 +52,50 @@ class TestDescriptors:
             JournalFile.create(tmp_path, IDENTITY)
         assert descriptors() == before
 
+    def test_file_that_cannot_be_made_again_costs_none(self, tmp_path, monkeypatch):
+        folder = tmp_path / "journals"
+        folder.mkdir()
+        journal = JournalFile.create(folder, IDENTITY)
+        journal.storage.rest()
+        before = descriptors()
+
+        def no_room(*_args):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", no_room)
+            with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+                journal.append(EVENT, b"a")
+        assert (descriptors(), list(folder.iterdir())) == (before, [])
+        journal.append(EVENT, b"b")
+        assert journal.storage.path.exists()
+        journal.storage.close(unlink=True)
+
+    def test_leader_that_cannot_lock_costs_none(self, configure, tmp_path, monkeypatch):
+        configure(JOURNAL_DIR=tmp_path)
+        machine = machines.Machine()
+        assert machine.directory is not None
+
+        def no_locks(*_args):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+        before = descriptors()
+        with monkeypatch.context() as patch:
+            patch.setattr(machines.fcntl, "flock", no_locks)
+            assert machine.lead(), "two leaders are better than none"
+        assert descriptors() == before
+
+    def test_system_without_locks_has_no_journals_on_disk(
+        self, configure, tmp_path, monkeypatch
+    ):
+        configure(JOURNAL_DIR=tmp_path)
+        monkeypatch.setattr(machines, "fcntl", None)
+        machine = machines.Machine()
+        assert (machine.directory, machine.lead()) == (None, True)
+        assert "this system has no fcntl" in machine.problem
+        machine.renew()
+        assert (machine.called_at(), machine.read_known()) == (0.0, None)
+
     def test_few_of_many_journals_are_adopted_at_once(
         self, configure, tmp_path, monkeypatch
     ):

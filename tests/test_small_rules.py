@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import datetime as dt
 import enum
+import inspect
+import logging
 import os
 import sys
 import types
@@ -11,18 +15,25 @@ import uuid
 from pathlib import Path
 
 import pytest
+from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
 import error_tracking
 from error_tracking import conf, forks, recorder, utils
-from error_tracking.capture import frame_locals
-from error_tracking.dashboard import views
+from error_tracking.capture import api as capture_api
+from error_tracking.capture import context, csrf, frame_locals, noise
+from error_tracking.dashboard import relative_time, views
 from error_tracking.events.event import ExceptionInfo, Fold, Frame
 from error_tracking.events.redaction import without_values
+from error_tracking.events.size_budget import CRASH, Share
 from error_tracking.events.time_limits import innermost_module, is_time_limit
+from error_tracking.integrations import commands, records
+from error_tracking.management.commands import error_tracking_bugs
 from error_tracking.management.doctor import State, site_steps
-from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug
-from error_tracking.recorder import identity, probe, rows
+from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug, PullRequest
+from error_tracking.models.base import alias_or_default
+from error_tracking.recorder import connection as recorder_connection
+from error_tracking.recorder import identity, probe, rows, tally
 from error_tracking.report.code_places import (
     INNER_PLACES,
     OUTER_PLACES,
@@ -54,6 +65,7 @@ class TestSettings:
             ({"IN_APP": ["shop", " "]}, "has an empty item"),
             ({"SITE": {"name": "x" * (LONGEST_TEXT + 1)}}, "characters"),
             ({"SITE": {"colour": "red"}}, "has an unknown key 'colour'"),
+            ({"SITE": {"zzqqxx": "red"}}, "has an unknown key 'zzqqxx'"),
             ({"SITE": {"color": "red"}}, "is 'red'"),
             ({"HEALTH_TOKEN": "short"}, "can be guessed"),
             ({"HEALTH_TOKEN": "a token with spaces in it, long"}, "header"),
@@ -166,6 +178,22 @@ class TestVariables:
             coins = 3
 
         assert frame_locals._variables_of(frames[0]) == {}
+
+    def test_proxy_of_newer_pythons_is_read(self):
+        code = types.SimpleNamespace(co_flags=inspect.CO_OPTIMIZED, co_name="pay")
+        proxy = types.MappingProxyType({"coins": 3})
+        frame = types.SimpleNamespace(f_code=code, f_locals=proxy)
+        assert frame_locals._variables_of(frame) == {"coins": 3}
+
+    def test_first_variables_are_kept(self):
+        code = types.SimpleNamespace(co_flags=inspect.CO_OPTIMIZED, co_name="pay")
+        values = {f"coin_{number}": number for number in range(99)}
+        frame = types.SimpleNamespace(
+            f_code=code, f_locals=values, f_globals={}, f_back=None
+        )
+        share = Share(CRASH.request)
+        kept = frame_locals.locals_of(frame, conf.get_scrubber(), None, share)
+        assert list(kept) == list(values)[: frame_locals.VARIABLES]
 
     def test_namespace_of_the_projects_own_is_not_read(self):
         class Namespace:
@@ -387,3 +415,126 @@ class TestRows:
         assert router.db_for_read(ErrorGroup) == "errors"
         assert router.db_for_write(ErrorGroup) == "errors"
         assert router.db_for_write(user) is None
+
+
+class BrokenRouter:
+    """A router of the project's that needs what is not there."""
+
+    def db_for_write(self, model, **hints):
+        raise LookupError("no tenant")
+
+
+class LostRouter:
+    def db_for_write(self, model, **hints):
+        return "nowhere"
+
+
+class TestRouters:
+    def test_router_that_fails_leaves_the_default_database(self, settings):
+        settings.DATABASE_ROUTERS = [BrokenRouter()]
+        assert alias_or_default(ErrorLog) == "default"
+        assert not recorder_connection._project_keeps_connections_open()
+
+    def test_database_that_is_not_configured_has_its_alias_only(self, settings):
+        settings.DATABASE_ROUTERS = [LostRouter()]
+        assert identity._database() == {"ALIAS": "nowhere"}
+
+
+class TestPaths:
+    def test_service_file_of_the_environment_is_the_one(self):
+        assert identity._service_file("/srv/services.conf") == "/srv/services.conf"
+
+    def test_path_of_a_project_without_base_dir_is_whole(self, settings):
+        settings.BASE_DIR = None
+        assert identity._without_release("/srv/shop/db.conf") == "/srv/shop/db.conf"
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [
+            (59, "59 seconds"),
+            (60, "1 minute"),
+            (24 * 60, "24 minutes"),
+            (3_600, "1 hour"),
+        ],
+    )
+    def test_span_is_in_its_largest_unit(self, seconds, text):
+        assert relative_time.span_text(dt.timedelta(seconds=seconds)) == text
+
+    @pytest.mark.parametrize(
+        ("level", "name"), [(5, "debug"), (15, "debug"), (25, "info"), (60, "fatal")]
+    )
+    def test_level_of_a_log_line_of_the_projects_own(self, level, name):
+        record = logging.LogRecord("shop", level, __file__, 1, "x", (), None)
+        assert records._level_of(record) == name
+
+    def test_unknown_level_is_the_least(self):
+        assert tally.worst_level("nonsense", "warning") == "warning"
+        assert tally.worst_level("warning", "nonsense") == "warning"
+
+    def test_pull_request_is_named_by_its_number(self):
+        change = PullRequest(number=7, title="Give change")
+        assert str(change) == "#7 Give change"
+
+    def test_manage_py_alone_is_no_command(self):
+        call = commands._call_from(["manage.py"])
+        assert (call.name, call.arguments, call.is_interactive) == ("", [], False)
+
+    @pytest.mark.parametrize("zone", ["Asia/Tokyo", "Pacific/Kiritimati"])
+    def test_last_hour_of_all_is_too_far_away_east_of_greenwich(self, settings, zone):
+        settings.USE_TZ = False
+        settings.TIME_ZONE = zone
+        with pytest.raises(argparse.ArgumentTypeError, match="too far away"):
+            error_tracking_bugs.date("9999-12-31T23:00+00:00")
+
+
+class TestRequestThatIsGiven:
+    def test_wrapper_of_rest_framework_is_unwrapped(self):
+        request = HttpRequest()
+        wrapper = types.SimpleNamespace(_request=request)
+        assert capture_api._given_or_current(wrapper) is request
+
+    def test_object_that_fails_is_none(self):
+        class Hostile:
+            @property
+            def __dict__(self):
+                raise RuntimeError("asleep")
+
+        assert capture_api._given_or_current(Hostile()) is None
+
+    def test_stream_is_no_page_of_django(self):
+        assert not csrf.has_django_page(StreamingHttpResponse([b"x"]))
+
+
+class TestClientErrors:
+    @pytest.mark.parametrize(("status", "is_answer"), [(409, True), (500, False)])
+    def test_status_of_the_exception_itself_counts(self, status, is_answer):
+        class RefusedError(Exception):
+            status_code = 404
+
+        error = RefusedError()
+        error.status_code = status
+        assert noise.is_client_error(error) == is_answer
+        assert noise.is_client_error(RefusedError())
+
+
+class TestGreenlets:
+    """gevent and eventlet run requests on the main thread."""
+
+    @pytest.mark.parametrize(("parent", "is_script"), [(None, True), (object(), False)])
+    def test_only_the_outermost_is_a_script(self, monkeypatch, parent, is_script):
+        current = types.SimpleNamespace(parent=parent)
+        library = types.SimpleNamespace(getcurrent=lambda: current)
+        monkeypatch.setitem(sys.modules, "greenlet", library)
+        assert context._is_script() == is_script
+
+
+def test_event_of_a_trial_run_is_corrected_where_it_is_collected():
+    event, other = make_event(), make_event()
+    corrected = dataclasses.replace(event, handled=False)
+    with recorder.nothing_stored() as events:
+        recorder.submit(other)
+        recorder.submit(event)
+        recorder.correct(event, corrected)
+    assert list(events) == [other, corrected]

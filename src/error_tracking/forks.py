@@ -32,7 +32,7 @@ def check() -> None:
         return
     with _lock:
         # Another thread of the child may have been faster.
-        if os.getpid() != _owner_pid:
+        if os.getpid() != _owner_pid:  # pragma: no branch
             _start_anew()
 
 
@@ -50,5 +50,5 @@ def _after_python_fork() -> None:
     _start_anew()
 
 
-if hasattr(os, "register_at_fork"):  # Windows does not fork
+if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows does not fork
     os.register_at_fork(after_in_child=_after_python_fork)

@@ -42,7 +42,7 @@ def prepare(alias: str, *, waits_for_lock: bool = False) -> Any:
     options.pop("pool", None)
     if connection.vendor == "sqlite" and not waits_for_lock:
         options["timeout"] = SQLITE_LOCK_SECONDS
-    elif connection.vendor in {"postgresql", "mysql"}:
+    elif connection.vendor in {"postgresql", "mysql"}:  # pragma: no cover  not SQLite
         options.setdefault("connect_timeout", CONNECT_SECONDS)
     prepared = {**settings, "AUTOCOMMIT": True, "OPTIONS": options}
     if prepared != settings:

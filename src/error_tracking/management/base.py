@@ -91,7 +91,7 @@ class Command(BaseCommand):
                 require_tables()
             self._allow_colours(options)
             return super().execute(*args, **options)
-        except BrokenPipeError:
+        except BrokenPipeError:  # pragma: no cover  needs a process of its own
             # Whoever read our output has ended, as head does. Python would complain
             # again when it closes the stream.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -83,7 +83,7 @@ class Sequence(models.Model):
         """
         features = connections[write_alias(cls)].features
         unique_fields = None
-        if features.supports_update_conflicts_with_target:
+        if features.supports_update_conflicts_with_target:  # pragma: no branch  MySQL
             unique_fields = ["name"]
         Sequence.objects.bulk_create(
             [Sequence(name=name, value=0)],
