@@ -558,6 +558,20 @@ def test_list_without_tables_says_what_to_do(admin_client, monkeypatch, model):
         admin_client.get(url(model))
 
 
+def test_row_says_what_catches_the_eye(admin_client, db):
+    incident, merged, survivor = make_bugs(3)
+    rows = KnownBug.all_objects
+    rows.filter(pk=incident.pk).update(kind=KnownBug.Kind.INCIDENT)
+    rows.filter(pk=merged.pk).update(merged_into=survivor)
+    found = admin_client.get(url("knownbug"), {"view": "all"}).context["rows"]
+    badges = {row.bug.pk: [badge[0] for badge in row.badges] for row in found}
+    assert badges == {
+        incident.pk: ["incident"],
+        merged.pk: ["merged"],
+        survivor.pk: [],
+    }
+
+
 class TestNotBugs:
     @pytest.fixture
     def group(self):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import re
 import shlex
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
+from django.db.models import Manager
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path, reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from error_tracking.admin import bug_page, evidence
+from error_tracking.admin import bug_actions, bug_page, evidence
 from error_tracking.dashboard.trend import trend_of
 from error_tracking.models import ErrorLog, HourlyCount, KnownBug
 from tests.admin_urls import urlpatterns as admin_urlpatterns
@@ -757,3 +759,65 @@ def test_pages_work_without_time_zones(admin_client, bug, settings):
     assert act(admin_client, bug, "mute", mute="tomorrow")
     bug.refresh_from_db()
     assert bug.muted_until.hour == 8
+
+
+def test_group_says_only_what_it_has(admin_client, bug):
+    address = reverse(
+        "admin:error_tracking_errorgroup_change", args=[bug.groups.get().pk]
+    )
+    bug.groups.update(status_code=None, environment="", verdict="hidden")
+    found = admin_client.get(address).text.partition('et-badges">')[2]
+    found = re.findall(r">([^<>]+)</span>", found.partition("</p>")[0])
+    assert found == ["exception", "hidden"]
+
+
+def test_bug_without_an_environment_has_no_badge_of_it(admin_client, bug):
+    badge = re.compile(rf"et-badge[^>]*>\s*{bug.environment}\s*<")
+    assert badge.search(page(admin_client, bug).text)
+    KnownBug.objects.update(environment="")
+    assert not badge.search(page(admin_client, bug).text)
+
+
+def test_regression_of_what_nobody_resolved_by_name(admin_client, bug):
+    bug.resolve()
+    KnownBug.objects.update(status="open", regressed_at=timezone.now())
+    text = page(admin_client, bug).text
+    assert re.search(r"Regressed [^.]*, resolved [^.]* ago", text)
+    assert "by ." not in text
+
+
+def test_facts_are_of_the_latest_occurrences(admin_client, bug, monkeypatch):
+    monkeypatch.setattr(bug_page, "SAMPLE_LOGS", 2)
+    counts = {timezone.now() - dt.timedelta(hours=hours): 1 for hours in (-1, 1, 2)}
+    groups = [bug.groups.get().pk]
+    assert len(bug_page._sample(groups, counts)) == 2
+    assert len(bug_page._sample([*groups, 0], counts)) == 2
+    ErrorLog.objects.update(created=timezone.now() - dt.timedelta(days=1))
+    # Of several groups, nothing is read that is older than what was counted.
+    assert bug_page._sample([*groups, 0], counts) == []
+
+
+def test_bug_that_is_not_there(admin_client, bug):
+    address = reverse("admin:error_tracking_knownbug_change", args=[12345])
+    assert admin_client.get(address).url == reverse("admin:index")
+    action = reverse("admin:error_tracking_knownbug_action", args=[12345])
+    assert admin_client.post(action, {"action": "resolve"}).status_code == 404
+
+
+def test_action_comes_back_to_the_occurrence(admin_client, bug):
+    action = reverse("admin:error_tracking_knownbug_action", args=[bug.pk])
+    for occurrence, end in (("abc1234567", "?occurrence=abc1234567"), ("../x", "/")):
+        data = {"action": "start", "occurrence": occurrence}
+        assert admin_client.post(action, data).url.endswith(end)
+
+
+def test_users_of_a_model_without_permissions_are_its_staff(db, monkeypatch):
+    plain = Manager()
+    plain.model = User
+    User.objects.create_user("visitor")
+    ada = User.objects.create_user("ada", is_staff=True)
+    model = SimpleNamespace(_default_manager=plain, is_staff=None)
+    monkeypatch.setattr(bug_actions, "get_user_model", lambda: model)
+    assert list(bug_actions._people()) == [ada]
+    del model.is_staff
+    assert bug_actions._people().count() == 2

@@ -11,6 +11,7 @@ import uuid
 import pytest
 
 from error_tracking.events.exception_text import exception_text
+from error_tracking.scrubbing.scrubber import FILTERED
 from error_tracking.utils import clean_text
 
 LIMIT = 400
@@ -136,3 +137,19 @@ def test_exception_of_a_library_in_another_language_prints_itself():
     assert raised.value.args == ()
     assert text_of(raised.value) == str(raised.value)
     assert "int_parsing" in text_of(ValueError("outer", raised.value))
+
+
+def test_nesting_and_huge_attributes_are_cut():
+    nested = ValueError("a", [[[[[[[[1]]]]]]]])
+    assert exception_text(nested, clean_text, 4_000) == "('a', [[[[…]]]])"
+    text = exception_text(ImportError("x" * 9_000), clean_text, 4_000)
+    assert text.startswith("xxx")
+    assert len(text) <= 4_000
+
+
+def test_lists_of_errors_may_have_anything_in_them():
+    error = ValueError("no hunter2")
+    error.password = "hunter2"
+    error.error_list = [error, {"a": 1}, "x", 5]
+    text = exception_text(error, clean_text, 4_000, "password".__eq__)
+    assert text == f"no {FILTERED}"

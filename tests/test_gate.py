@@ -704,6 +704,12 @@ class TestSpike:
         note_spikes()
         assert not KnownBug.objects.exists()
 
+    def test_group_that_a_person_has_hidden_stays_hidden(self):
+        self.refused(30, 200)
+        ErrorGroup.objects.update(verdict=ErrorGroup.Verdict.HIDDEN)
+        note_spikes()
+        assert not KnownBug.objects.exists()
+
     @pytest.mark.parametrize(
         "off", [{"CLIENT_ERROR_BUGS": "none"}, {"AUTO_CREATE_BUGS": False}]
     )

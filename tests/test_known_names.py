@@ -78,6 +78,13 @@ def is_secret(name):
     return name.lower() in {"api_key", "password", "secret"}
 
 
+def test_header_is_known_in_any_spelling():
+    names = PublicNames(KnownNames(frozenset({"HTTP_X_SHOP", "x-tenant"})))
+    assert names.knows_header("X-Shop")
+    assert names.knows_header("X-Tenant")
+    assert not names.knows_header("X-Other")
+
+
 class TestSource:
     def test_names_of_code_are_known_and_words_of_prose_are_not(self):
         found = names_in_python(SOURCE, is_secret)

@@ -15,6 +15,7 @@ from unittest import mock
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import SimpleLazyObject
@@ -301,6 +302,14 @@ class Loud(str):
         return self.upper()
 
 
+class Cached:
+    """It only has attributes like those of a query."""
+
+    def __init__(self):
+        self._result_cache = None
+        self.model = int
+
+
 class Count(int):
     pass
 
@@ -353,7 +362,10 @@ def read(value, *, characters=10_000, items=1_000, string=100, breadth=5, depth=
         (frozenset({1}), [1]),
         (range(5), "<range>"),
         (User(pk=5), "<auth.User pk=5>"),
+        (User(pk=[1]), "<auth.User pk=<list>>"),
+        (Session(session_key="abcdef"), "<sessions.Session pk=[Filtered]>"),
         (User.objects.all(), "<QuerySet of auth.User>"),
+        (Cached(), "<Cached>"),
         (json, "<module>"),
     ],
     ids=lambda value: type(value).__name__,

@@ -441,3 +441,12 @@ def test_erasing_waits_until_no_journal_holds_the_person(writer_thread, tmp_path
     assert (found["logs"], found["journals"]) == (1, [])
     left = tmp_path.glob("journals/*/*.journal")
     assert not any(b"ann" in file.read_bytes() for file in left)
+
+
+def test_variables_go_from_whatever_is_stored():
+    frames = [{"function": "pay", "vars": {"a": 1}}]
+    stored_before = [5, {"frames": frames}, {}]
+    assert retention.without_variables(stored_before) == [
+        *(5, {"frames": [{"function": "pay"}]}, {}),
+    ]
+    assert retention.without_variables("x") == []

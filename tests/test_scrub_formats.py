@@ -57,6 +57,7 @@ def test_argument_behind_a_secrets_name_goes_whole(template):
         ("%(user)s: %(password)s", {"user": "ann", "password": WORD}, f"ann: {FILTERED}"),
         ("pin %(pin)d of %(user)s", {"user": "ann", "pin": 4711}, f"pin {FILTERED} of ann"),
         ("100%% of %(token)r", {"token": WORD}, f"100% of {FILTERED}"),
+        ("no %(token)s for %(password)s", {"token": None, "password": 7.5}, "no None for 7.5"),
     ],
 )  # fmt: skip
 def test_other_arguments_stay(template, arguments, expected):

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from error_tracking.scrubbing.account_numbers import is_card
-from error_tracking.scrubbing.keys import AS_KEY, BY_VALUE, level_of
+from error_tracking.scrubbing.keys import AS_KEY, BY_VALUE, Names, level_of
 from error_tracking.scrubbing.scrubber import FILTERED, Scrubber
 
 scrubber = Scrubber()
@@ -821,6 +821,30 @@ def test_argument_list_in_a_tree(tree, kept):
     assert scrubber.tree(tree) == {"cmd": kept}
 
 
+@pytest.mark.parametrize("key", ["commit", "sha256", "etag"])
+def test_digest_of_data_stays(key):
+    digest = "9f86d081884c7d659a2feaa0c55ad015"
+    assert scrubber.tree({key: digest, "x": digest}) == {key: digest, "x": FILTERED}
+
+
+def test_release_stays_however_random_it_looks():
+    release = "Zq7xKw93VtLm42RdSbQe"
+    text = f"{release} and Lm42RdSbQeZq7xKw93Vt"
+    assert Scrubber(release=release).text(text) == f"{release} and {FILTERED}"
+
+
+def test_memory_of_names_starts_again_when_it_is_full(monkeypatch):
+    monkeypatch.setattr(Names, "CACHED", 2)
+    own = Scrubber()
+    text = "password=x1 code=5 colour=red token=y2 password=z3"
+    expected = "password=* code=5 colour=red token=* password=*"
+    assert own.text(text) == expected.replace("*", FILTERED)
+    names = Names()
+    assert [names.level(name) > 0 for name in ("pin", "a", "b", "c", "pin")] == [
+        *(True, False, False, False, True),
+    ]
+
+
 @pytest.mark.parametrize("key", ["name", "key", "field", "header"])
 def test_rows_of_name_and_value(key):
     row = {key: "X-Api-Key", "value": "hunter2"}
@@ -956,6 +980,8 @@ def test_text_without_a_secret_stays(text):
         ("https://x/a:b@c", "https://x/a:b@c"),
         ("mailto:ann@example.org", "mailto:[email]"),
         ("Password for ann: none", "Password for ann: none"),
+        # Cards of pages are none of a bank.
+        ("card_header=a1b2c3", "card_header=a1b2c3"),
         # Random words behind words.
         ("words-for-a-prefix-Zq7xKw93VtLm42RdSbQe==", "words-for-a-prefix-*"),
     ],

@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
@@ -41,6 +42,7 @@ from error_tracking.report.code_places import (
     places_of,
 )
 from error_tracking.report.known_names import module_path
+from error_tracking.report.views import permissions_of
 from error_tracking.routers import ErrorTrackingRouter
 from error_tracking.scrubbing.scrubber import FILTERED
 from error_tracking.setting_rules import LONGEST_TEXT
@@ -314,6 +316,27 @@ class TestTimeLimits:
         assert innermost_module(error) == raised.__module__
         assert innermost_module(error, besides=raised.__module__) == ""
         assert innermost_module(ValueError()) == ""
+
+
+class TestPermissions:
+    @pytest.mark.parametrize(
+        ("asked", "found"),
+        [
+            ("shop.pay", ("shop.pay",)),
+            (["shop.pay", "no permission", 3], ("shop.pay",)),
+            (7, ()),
+        ],
+    )
+    def test_decorator_names_them(self, asked, found):
+        assert permissions_of(permission_required(asked)(lambda request: None)) == found
+
+    def test_closure_that_is_not_filled_yet_names_none(self):
+        def view(request):
+            return later
+
+        assert permissions_of(view) == ()
+        later = permission_required("shop.pay")
+        assert permissions_of(view) == ("shop.pay",)
 
 
 class TestRedaction:

@@ -261,6 +261,14 @@ class TestInTheAdmin:
         assert f"1 bug merged into {other.bug_id}." in text
         self.undo(admin_client)
         assert everything() == before
+        third = make_bug(3)
+        self.bulk(admin_client, "merge", bug, other, **data)
+        # Into one that was merged is into the one it was merged into.
+        data = {"post": "yes", "survivor": bug.pk}
+        text = self.bulk(admin_client, "merge", bug, third, **data).text
+        assert f"merged into {other.bug_id}." in text
+        self.undo(admin_client)
+        of(bug).update(merged_into=None)
         text = self.bulk(admin_client, "merge", bug, into="B-999").text
         assert "There is no other bug B-999." in text
 

@@ -33,7 +33,7 @@ _METHODS = frozenset(
 # key:"two words", "two words", or anything up to the next space. A quotation mark that
 # is never closed belongs to its word.
 _TOKEN = re.compile(r'(?:([A-Za-z]+):)?"([^"]*)"|(\S+)')
-_KEYED = re.compile(r"(user|release|server|is):(.*)", re.IGNORECASE)
+_KEYED = re.compile(r"([A-Za-z]+):(.*)")
 _BUG_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,9}-0*(\d{1,9})")
 _ISSUE = re.compile(r"#(\d{1,9})")
 _REFERENCE = re.compile(r"[0-9a-f]{10}", re.IGNORECASE)

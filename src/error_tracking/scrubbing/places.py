@@ -87,9 +87,7 @@ def _url_passwords(text: str, *, is_cut: bool) -> Iterator[Span]:
     for scheme in _SCHEME.finditer(text):
         start = scheme.end()
         run = _RUN_TO_SPACE.match(text, start)
-        if run is None:
-            continue
-        end = run.end()
+        end = run.end() if run else start
         last = _at_sign(text, start, end)
         if last < 0:
             if _is_open_password(text, start, end):
