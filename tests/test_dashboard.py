@@ -17,7 +17,7 @@ from error_tracking.dashboard import attention, charts, frequent
 from error_tracking.dashboard import queries as dashboard
 from error_tracking.dashboard.bug_rows import BugRow
 from error_tracking.dashboard.dead_links import dead_links
-from error_tracking.models import ErrorLog, Filing, HourlyCount, KnownBug
+from error_tracking.models import ErrorGroup, ErrorLog, Filing, HourlyCount, KnownBug
 from error_tracking.utils import hour_of
 from tests.factories import make_event
 
@@ -185,6 +185,13 @@ class TestNeeds:
         HourlyCount.objects.update(hour=hour_before, count=420)
         reasons = self.look().needs[0].reasons
         assert reasons[0] == "420 times in an hour, usually 1"
+        group = ErrorGroup.objects.get()
+        hour = hour_before + dt.timedelta(hours=1)
+        HourlyCount.objects.create(group=group, hour=hour, count=430)
+        reasons = self.look().needs[0].reasons
+        assert reasons[0].startswith("430 times in an hour")
+        ErrorGroup.objects.update(bug=None)
+        assert not any("in an hour" in str(row) for row in self.look().needs)
 
     def test_more_than_fit_are_counted(self, immediate):
         for number in range(attention.SHOWN + 3):

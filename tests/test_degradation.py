@@ -17,6 +17,7 @@ from django.utils import timezone
 from error_tracking import degrade, testing
 from error_tracking.middleware import ErrorCaptureMiddleware
 from error_tracking.models import Release
+from error_tracking.pages import degradation
 
 
 class ShopError(Exception):
@@ -122,6 +123,18 @@ class TestFunction:
             names.append(traceback.tb_frame.f_code.co_name)
             traceback = traceback.tb_next
         assert names == ["guarded_function", "guarded"]
+
+    def test_deep_stack_is_cut(self, monkeypatch):
+        monkeypatch.setattr(degradation, "OUTER_FRAMES", 3)
+        degrade()(recommend)(None)
+        [event] = testing.outbox
+        assert len(event.exceptions[-1].frames) <= 5
+
+    def test_nothing_is_captured_before_the_apps_are_ready(self, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(degradation.apps, "ready", False)
+            assert degrade(fallback=5)(recommend)(None) == 5
+        assert not testing.outbox
 
 
 class TestGrouping:

@@ -37,6 +37,7 @@ from django.utils.decorators import sync_and_async_middleware
 from error_tracking import conf, recorder, testing
 from error_tracking.bugs.opening import open_bug
 from error_tracking.events.summary import Client, Summary
+from error_tracking.exceptions import TrackerError
 from error_tracking.filing import broker
 from error_tracking.management import doctor
 from error_tracking.management.doctor import (
@@ -44,6 +45,7 @@ from error_tracking.management.doctor import (
     State,
     Step,
     filing_steps,
+    htmx_script,
     site_request,
     site_steps,
     storage_steps,
@@ -52,6 +54,7 @@ from error_tracking.management.doctor.findings import Answer
 from error_tracking.models import ErrorGroup, Filing, HourlyTotal, Journal, KnownBug
 from error_tracking.recorder import machine, store
 from error_tracking.recorder.machine import Machine
+from error_tracking.trackers.mail import MailTracker
 from error_tracking.utils import uuid7
 
 from . import urls
@@ -934,6 +937,35 @@ class TestSettings:
         assert found.state == "ok"
         assert ("{% static 'error_tracking/htmx.js' %}" in found.advice) == is_told
 
+    @pytest.mark.parametrize("fault", ["slow", "unreadable"])
+    def test_of_htmx_where_templates_cannot_be_read(
+        self, settings, tmp_path, monkeypatch, fault
+    ):
+        (tmp_path / "base.html").write_text("error_tracking/htmx.js")
+        settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+        middleware = "django_htmx.middleware.HtmxMiddleware"
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, middleware]
+        assert not htmx_script.is_missing()
+
+        def fail(*_args):
+            raise OSError("I/O error")
+
+        if fault == "slow":
+            (tmp_path / "base.html").write_text("nothing")
+            monkeypatch.setattr(htmx_script, "SECONDS", -1.0)
+        else:
+            monkeypatch.setattr(htmx_script.Path, "read_bytes", fail)
+        assert htmx_script.is_missing() == (fault == "unreadable")
+
+    def test_that_cannot_be_rendered(self, monkeypatch, swallowed):
+        def fail(*_args):
+            raise RecursionError
+
+        monkeypatch.setattr(site_steps.rendering, "_text_for", fail)
+        found = look()["page"]
+        assert found.state == "fail"
+        assert "text/html could not be rendered" in found.found
+
     def test_without_a_release(self, monkeypatch):
         monkeypatch.delenv("ERROR_TRACKING_RELEASE")
         conf._release_found.cache_clear()
@@ -950,6 +982,19 @@ class TestSettings:
         assert "Django sends a mail to ADMINS for every error" in found["mail"].found
         assert found["settings"].state == "ok"
         assert found["notices"].found == "notified of new bugs: mail (ADMINS)"
+
+    def test_with_a_tracker_of_ones_own(self, configure):
+        configure(TRACKERS=["error_tracking.trackers.memory.MemoryTracker"])
+        assert look()["notices"].found == "notified of new bugs: memory"
+
+    def test_message_that_is_refused(self, monkeypatch):
+        class Closed(MailTracker):
+            def send_test(self, report):
+                raise TrackerError("no such address")
+
+        answer = filing_steps.send_test(Closed())
+        assert answer.state == "fail"
+        assert "no such address" in answer.found
 
     @pytest.mark.parametrize(
         ("values", "found"),
@@ -1047,6 +1092,10 @@ class TestGitHub:
             ("GET", "pulls"),
         ]
         assert {token for *_, token in hub.seen} == {f"Bearer {TOKEN}"}
+
+    def test_that_fails_while_pull_requests_are_read(self, hub):
+        hub.answers["GET /pulls"] = 422, {"message": "Unprocessable"}
+        assert look()["github"].state == "fail"
 
     @pytest.mark.parametrize("status", [403, 404])
     def test_that_shows_no_pull_requests(self, hub, status):

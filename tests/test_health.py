@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from error_tracking import health, recorder
 from error_tracking.models import Journal as JournalRow
+from error_tracking.recorder import worker
 from tests.factories import make_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -156,3 +157,10 @@ def test_database_problem_that_has_a_name_is_a_problem_in_plain_words(monkeypatc
 
     monkeypatch.setattr("error_tracking.recorder.health_report.waiting_bugs", fail)
     assert any("is locked by another process" in text for text in health().problems)
+
+
+def test_journals_that_have_little_room_left_are_a_problem(monkeypatch, swallowed):
+    writer = worker.get_worker()
+    monkeypatch.setattr(writer.intake, "fill", lambda: 0.8)
+    recorder.submit(make_event(traceback="t"))
+    assert any("have little room left: " in text for text in health().problems)

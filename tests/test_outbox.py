@@ -224,6 +224,14 @@ class TestTaskAndRunners:
         with pytest.raises((Retry, OSError)):
             tasks.create_bug_task(bug.pk)
 
+    def test_task_that_a_tracker_refuses_is_tried_again(self, bug, monkeypatch):
+        calls = []
+        monkeypatch.setattr(tasks, "run", lambda pk: calls.append(pk) or 0)
+        Filing.objects.update(state="pending", attempts=1)
+        assert Filing.objects.exists()
+        tasks.create_bug_task.apply(args=[bug.pk])
+        assert calls == [bug.pk] * (tasks.MAX_RETRIES + 1)
+
     def test_everything_works_without_celery(self, tmp_path):
         """FAULTS T03."""
         script = (

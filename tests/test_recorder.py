@@ -1112,8 +1112,13 @@ class TestWriter:
         recorder.submit(make_event())
         assert not writer_thread.has_thread
         try:
-            writer_thread.work_after_request()
+            request_finished.send(sender=None)
             assert_counted(1)
+            with monkeypatch.context() as patch:
+                # Nothing is due, and nothing is asked of the database.
+                patch.setattr(writer_thread.leader, "seconds_until_due", lambda: 9.0)
+                patch.setattr(writer_thread, "_work_aside", None)
+                request_finished.send(sender=None)
             recorder.submit(make_event())
             assert recorder.flush(10)
             assert_counted(2)

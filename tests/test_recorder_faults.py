@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from error_tracking.events.event import Event, Fold, Outcome
 from error_tracking.exceptions import StaleJournalError
 from error_tracking.models import ErrorGroup, ErrorLog, Filing
 from error_tracking.models import Journal as JournalRow
-from error_tracking.recorder import batch_writer, memory_counts, outage, store
+from error_tracking.recorder import batch_writer, memory_counts, outage, store, worker
 from error_tracking.recorder import intake as intakes
 from error_tracking.recorder import journal as journals
 from error_tracking.recorder import machine as machines
@@ -95,6 +96,17 @@ class TestDescriptors:
         assert "this system has no fcntl" in machine.problem
         machine.renew()
         assert (machine.called_at(), machine.read_known()) == (0.0, None)
+
+    def test_file_that_is_being_written_is_no_stray(self, configure, tmp_path):
+        configure(JOURNAL_DIR=tmp_path)
+        machine = machines.Machine()
+        young, old = (machine.directory / f".{name}.new" for name in ("young", "old"))
+        for path in (young, old):
+            path.touch()
+        moment = time.time() - machines.STRAY_SECONDS - 60
+        os.utime(old, (moment, moment))
+        assert list(machine.orphans()) == []
+        assert (young.exists(), old.exists()) == (True, False)
 
     def test_few_of_many_journals_are_adopted_at_once(
         self, configure, tmp_path, monkeypatch
@@ -375,6 +387,52 @@ class TestPoison:
 
 @pytest.mark.django_db(transaction=True)
 class TestWriter:
+    def test_thread_does_not_start_before_the_apps_are_ready(
+        self, writer_thread, monkeypatch
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(worker.apps, "ready", False)
+            writer_thread.start()
+        assert (writer_thread.has_thread, writer_thread.is_started) == (False, False)
+
+    def test_end_of_the_process_stores_what_waits(self, writer_thread, monkeypatch):
+        monkeypatch.setitem(sys.modules, "multiprocessing.util", None)
+        recorder.submit(make_event())
+        assert writer_thread.has_thread
+        worker._stop()
+        assert not writer_thread.has_thread
+        assert_counted(1)
+
+    @pytest.mark.parametrize("has_thread", [True, False])
+    def test_what_is_lost_with_the_process_is_logged(
+        self, writer_thread, monkeypatch, swallowed, has_thread
+    ):
+        def locked(items, **kwargs):
+            raise OperationalError("database is locked")
+
+        monkeypatch.setattr(store, "store", locked)
+        if not has_thread:
+            monkeypatch.setattr(writer_thread, "start", lambda: None)
+        writer_thread.intake._disk_again_at = time.monotonic() + 60
+        recorder.submit(make_event())
+        writer_thread.stop(worker.RETRY_SECONDS)
+        if has_thread:
+            writer_thread._thread.join(10)
+        assert any("lost at exit: events=1" in each.getMessage() for each in swallowed)
+
+    def test_bugs_that_cannot_be_handed_over_do_not_stop_the_end(
+        self, writer_thread, monkeypatch, swallowed
+    ):
+        def fail():
+            raise RuntimeError("no leader")
+
+        monkeypatch.setattr(writer_thread.leader, "hand_over", fail)
+        recorder.submit(make_event())
+        writer_thread.stop(10)
+        assert not writer_thread.has_thread
+        assert_counted(1)
+        assert "no leader" in writer_thread.upkeep.reason
+
     @pytest.mark.parametrize("has_thread", [True, False])
     def test_host_that_commits_itself_loses_nothing(
         self, writer_thread, monkeypatch, has_thread

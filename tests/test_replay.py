@@ -34,6 +34,7 @@ from error_tracking.replay import (
     missing_file,
     replay,
 )
+from error_tracking.replay import rows as replay_rows
 from error_tracking.replay.code import TEMPLATE, Place, Trace, module_file
 from error_tracking.replay.failure import NotReproducedError
 from error_tracking.replay.rows import placeholder, related_row
@@ -445,6 +446,11 @@ class TestRows:
         one, other = make_row("auth.Group"), make_row("auth.Group")
         assert (one.name, other.name) == ("name", "name2")
         assert Group.objects.count() == 2
+
+    def test_last_try_of_a_value_that_must_differ_is_used(self, monkeypatch):
+        monkeypatch.setattr(replay_rows, "UNIQUE_TRIES", 3)
+        names = [make_row("auth.Group").name for _ in range(2)]
+        assert names == ["name", "name2"]
 
     def test_key_that_was_given_is_not_given_again(self):
         make_row("auth.Group", id=1, name="first")

@@ -28,6 +28,7 @@ from error_tracking.events.event import ExceptionInfo, Fold, Frame
 from error_tracking.events.redaction import without_values
 from error_tracking.events.size_budget import CRASH, Share
 from error_tracking.events.time_limits import innermost_module, is_time_limit
+from error_tracking.integrations import celery as celery_signals
 from error_tracking.integrations import commands, records
 from error_tracking.management.commands import error_tracking_bugs
 from error_tracking.management.doctor import State, site_steps
@@ -561,3 +562,11 @@ def test_event_of_a_trial_run_is_corrected_where_it_is_collected():
         recorder.submit(event)
         recorder.correct(event, corrected)
     assert list(events) == [other, corrected]
+
+
+def test_exception_of_a_task_that_celery_did_not_replace_is_the_one():
+    given = ValueError("of a task that was revoked")
+    try:
+        raise KeyError
+    except KeyError:
+        assert celery_signals._raised(given) is given
