@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 
 import pytest
 
@@ -181,6 +182,29 @@ def test_exception_without_a_traceback_has_no_frames():
     [info] = exceptions_from(ValueError())
     assert info.frames == ()
     assert traceback_text((info,)) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("file", "is_own"),
+    [
+        ("/srv/venv/lib/python3/site-packages/shelf/__init__.py", False),
+        ("/srv/site/shelf/__init__.py", True),
+        ("/srv/site/shelf/__init__.pyx", False),
+        ("shelf/__init__.py", True),
+        (None, True),
+    ],
+)
+def test_place_of_the_package_decides_about_a_relative_path(monkeypatch, file, is_own):
+    package = types.ModuleType("shelf")
+    package.__file__ = file
+    monkeypatch.setitem(sys.modules, "shelf", package)
+    judge = is_in_app.__wrapped__  # without the memory of other tests
+    assert judge("build/shelf/books.py", "shelf.books") is is_own
+
+
+def test_module_that_is_an_object_of_the_project_is_not_asked(monkeypatch):
+    monkeypatch.setitem(sys.modules, "shelf_object", object())
+    assert is_in_app("build/shelf_object.py", "shelf_object")
 
 
 @pytest.mark.parametrize("path", ["", ".", "page.html", "part", "a/b", "x.pyx"])

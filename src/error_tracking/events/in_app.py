@@ -6,8 +6,10 @@ import sys
 import sysconfig
 from functools import lru_cache
 from pathlib import PurePath
+from types import ModuleType
 
-from error_tracking.scrubbing.descriptions import instance_dict
+# Reads what a module holds, without code that a class of the project's may have.
+_NAMESPACE = vars(ModuleType)["__dict__"].__get__
 
 # Files that Cython compiles. Their code runs from a path as it was when the library was
 # built: ``src/lxml/parser.pxi``.
@@ -72,9 +74,9 @@ def _is_relative(path: str) -> bool:
 def _file_of_package(module: str) -> str:
     """Return where the top package of *module* was imported from, ``""`` if unknown."""
     package = sys.modules.get(module.partition(".")[0])
-    if package is None:
+    if not issubclass(type(package), ModuleType):
         return ""
-    file = instance_dict(package).get("__file__")
+    file = _NAMESPACE(package).get("__file__")
     if type(file) is not str or _is_relative(file):
         return ""
     return file
