@@ -24,9 +24,11 @@ from error_tracking import conf, forks, recorder, utils
 from error_tracking.capture import api as capture_api
 from error_tracking.capture import context, csrf, frame_locals, noise
 from error_tracking.dashboard import relative_time, views
+from error_tracking.events.borders import clean_record
+from error_tracking.events.code_digest import folder_digest
 from error_tracking.events.event import ExceptionInfo, Fold, Frame
 from error_tracking.events.redaction import without_values
-from error_tracking.events.size_budget import CRASH, Share
+from error_tracking.events.size_budget import CRASH, Share, Size
 from error_tracking.events.time_limits import innermost_module, is_time_limit
 from error_tracking.integrations import celery as celery_signals
 from error_tracking.integrations import commands, records
@@ -36,6 +38,7 @@ from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug, PullRe
 from error_tracking.models.base import alias_or_default
 from error_tracking.recorder import connection as recorder_connection
 from error_tracking.recorder import identity, probe, rows, tally
+from error_tracking.report.bug_report import BugReport, News
 from error_tracking.report.code_places import (
     INNER_PLACES,
     OUTER_PLACES,
@@ -53,6 +56,7 @@ from error_tracking.trackers.webhook import (
     LIMITED,
     LONGEST_REST_SECONDS,
     _answer_of,
+    _message_id,
     _retry_after,
 )
 from error_tracking.utils import named_arguments, subscriber_of
@@ -338,6 +342,50 @@ class TestPermissions:
         assert permissions_of(view) == ()
         later = permission_required("shop.pay")
         assert permissions_of(view) == ("shop.pay",)
+
+
+class TestRareValues:
+    def test_record_with_named_arguments_is_one_line(self):
+        record = logging.LogRecord(
+            "shop", logging.INFO, "shop.py", 1, "%(a)s paid", ({"a": "x\ny"},), None
+        )
+        clean_record(record)
+        assert "\n" not in record.getMessage()
+        assert record.getMessage().endswith("y paid")
+        assert record.args == ()
+
+    @pytest.mark.parametrize(
+        ("modules", "place"),
+        [
+            (["lib", "bill.html"], "bill.html"),
+            (["lib", "importlib._bootstrap"], "lib.pay"),
+            (["importlib", "importlib._bootstrap"], "importlib._bootstrap.pay"),
+            ([], ""),
+        ],
+    )
+    def test_place_of_an_error_without_own_code(self, modules, place):
+        frames = tuple(
+            Frame(name if name.endswith("html") else "x.py", "", name, "pay", 1)
+            for name in modules
+        )
+        assert ExceptionInfo("ValueError", "", "", frames).place == place
+
+    def test_nothing_is_granted_when_the_time_is_over(self):
+        share = Share(Size(100, 100), seconds=-1.0)
+        assert share.granted(5) == 0
+        assert Share(Size(100, 100)).granted(500) == 100
+
+    def test_folder_without_sources_has_no_digest(self, tmp_path):
+        (tmp_path / "notes.pdf").write_text("x")
+        assert folder_digest(str(tmp_path)) == ""
+        (tmp_path / "views.py").write_text("x = 1")
+        assert folder_digest(str(tmp_path))
+
+    def test_message_of_a_webhook_has_the_number_of_its_news(self):
+        report = BugReport(bug_id="B-1", uuid="u", title="x")
+        assert _message_id(report, "new") == "msg_u_new_0"
+        again = dataclasses.replace(report, news=(News(7, "regressed"),))
+        assert _message_id(again, "regressed") == "msg_u_regressed_7"
 
 
 class TestRedaction:
