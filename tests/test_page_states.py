@@ -473,8 +473,16 @@ class TestLanguage:
         sentence = re.search("working on it since ([^<]*)", text)[1]
         assert sentence.isascii()
 
+    @pytest.mark.parametrize(
+        ("code", "attributes"),
+        [
+            ("ar", 'lang="ar" dir="rtl"'),
+            ("", 'lang="ar" dir="rtl"'),  # the name of the language is not translated
+            ("tlh", 'lang="en"'),  # or to one that Django does not know
+        ],
+    )
     def test_translation_of_the_project_is_used_from_right_to_left(
-        self, settings, tmp_path
+        self, settings, tmp_path, code, attributes
     ):
         folder = tmp_path / "locale" / "ar" / "LC_MESSAGES"
         folder.mkdir(parents=True)
@@ -482,7 +490,7 @@ class TestLanguage:
         catalog = pofile.read_po(iter(source.splitlines(keepends=True)))
         for message in catalog:
             if message.context:
-                message.string = "ar"
+                message.string = code
             elif message.id == "Something went wrong":
                 message.string = "حدث خطأ ما"
         with (folder / "django.mo").open("wb") as file:
@@ -493,7 +501,7 @@ class TestLanguage:
             text = preview.page_for("new", "ar")
         finally:
             translation.trans_real._translations.clear()
-        assert '<html lang="ar" dir="rtl">' in text
+        assert f"<html {attributes}>" in text
         assert "حدث خطأ ما" in text
 
     def test_pages_work_without_translations(self, settings):

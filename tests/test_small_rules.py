@@ -16,11 +16,13 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.decorators import permission_required
+from django.db import OperationalError
 from django.http import HttpRequest, StreamingHttpResponse
+from django.test import RequestFactory
 from django.utils import timezone
 
 import error_tracking
-from error_tracking import conf, forks, recorder, utils
+from error_tracking import conf, forks, recorder, strict_settings, testing, utils
 from error_tracking.capture import api as capture_api
 from error_tracking.capture import context, csrf, frame_locals, noise
 from error_tracking.dashboard import relative_time, views
@@ -30,12 +32,14 @@ from error_tracking.events.event import ExceptionInfo, Fold, Frame
 from error_tracking.events.redaction import without_values
 from error_tracking.events.size_budget import CRASH, Share, Size
 from error_tracking.events.time_limits import innermost_module, is_time_limit
+from error_tracking.filing import broker, runner
 from error_tracking.integrations import celery as celery_signals
 from error_tracking.integrations import commands, records
 from error_tracking.management.commands import error_tracking_bugs
 from error_tracking.management.doctor import State, site_steps
 from error_tracking.models import ErrorGroup, ErrorLog, Filing, KnownBug, PullRequest
 from error_tracking.models.base import alias_or_default
+from error_tracking.pages import negotiation
 from error_tracking.recorder import connection as recorder_connection
 from error_tracking.recorder import identity, probe, rows, tally
 from error_tracking.report.bug_report import BugReport, News
@@ -262,6 +266,7 @@ class TestTwins:
         twin = probe.harmless(event)
         assert (twin.error_type, twin.level) == (probe.KINDS[0], probe.LEVELS[0])
         assert twin.ip_address != "x"
+        assert probe.harmless(make_event(status_code=99_999)).status_code == 0
 
     def test_identity_that_is_none_becomes_one(self):
         fold = dataclasses.replace(Fold.of(make_event()), event_id="nonsense")
@@ -618,3 +623,34 @@ def test_exception_of_a_task_that_celery_did_not_replace_is_the_one():
         raise KeyError
     except KeyError:
         assert celery_signals._raised(given) is given
+
+
+def test_htmx_shows_html_whatever_it_accepts():
+    for headers, is_html in (({"hx-request": "true"}, True), ({}, False)):
+        request = RequestFactory().get("/", headers={"accept": "*/*", **headers})
+        assert negotiation.names_html(request) == is_html
+
+
+def test_bytes_in_a_list_of_a_setting_are_read():
+    assert list(strict_settings._items_in([b"pin", ["code"]])) == ["pin", "code"]
+
+
+def test_event_of_a_test_that_stores_events_is_not_in_the_outbox():
+    before = list(testing.outbox)
+    with testing.recording():
+        testing.deliver(make_event())
+    assert list(testing.outbox) == before
+
+
+def test_filing_that_stops_for_a_known_reason_is_one_line(swallowed):
+    runner._log_failure(OperationalError("database is locked"))
+    [record] = swallowed
+    assert record.exc_info is None
+    assert "is locked by another process" in record.getMessage()
+
+
+def test_project_without_celery_has_no_worker_to_wait_for(monkeypatch):
+    calls = []
+    monkeypatch.setattr(broker, "worker_process_shutdown", None)
+    broker.at_worker_shutdown(calls.append)
+    assert calls == []

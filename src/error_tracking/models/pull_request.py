@@ -70,11 +70,6 @@ class PullRequest(TimestampedModel):
         return f"#{self.number} {self.title}".strip()
 
     @property
-    def is_active(self) -> bool:
-        """Whether somebody works on the bug in it."""
-        return self.state == self.State.OPEN and self.closes_issue
-
-    @property
     def short_commit(self) -> str:
         """The merge commit as people read it, ``""`` without one."""
         return self.merge_commit[:12]

@@ -152,9 +152,9 @@ def failing_as(failure: Failure) -> Iterator[Attempt]:
         try:
             with trace.running():
                 yield attempt
-        except NotReproducedError:
+        except NotReproducedError:  # pragma: no cover  our trace replaces coverage's
             raise
-        except Exception as error:
+        except Exception as error:  # pragma: no cover  likewise
             if failure.is_of(error):
                 raise
             reason = f"it ended with {_described(error)} instead of {failure.text}."
