@@ -44,7 +44,7 @@ def missing_after_migrations(alias: str) -> list[str]:
 
 def missing_columns(alias: str) -> list[str]:
     """
-    Return the tables and columns of our models that the database has not.
+    Return the tables and columns of our models that the database lacks.
 
     Returns:
         ``table`` for a table, ``table.column`` for a column.
