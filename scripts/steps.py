@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +25,10 @@ PROGRAMS = {
     "PgBouncer": ("pgbouncer", "/usr/sbin/pgbouncer"),
 }
 STILL_SECONDS = 30.0  # longest silence: after it people wonder whether it has hung
+#: The suite needs less than half of it. pytest ends a test that hangs; this ends whatever
+#: hangs between the tests, or where pytest cannot interrupt it.
+STEP_SECONDS = 55 * 60.0
+DUMP_SECONDS = 10.0  # for a Python process to write where each of its threads is
 TAIL_LINES = 60  # of a failed step: the summary of pytest and the end of a traceback
 #: pytest's own progress. Below a tenth the tests at the beginning say little about the rest.
 PROGRESS = re.compile(r"\[ *(\d+)%\]$")
@@ -145,12 +150,29 @@ class Step:
                 except subprocess.TimeoutExpired:
                     last = "".join(tail(log, 1))
                     passed = time.monotonic() - started
+                    if passed > STEP_SECONDS:
+                        print(f"{name}: hangs, ended after {passed:.0f} s", flush=True)
+                        return _end(process)
                     left = time_left(last, passed)
                     print(
                         f"{name}: {passed:.0f} s so far{left}  {last[-60:]}", flush=True
                     )
                 finally:
                     self.seconds = time.monotonic() - started
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """
+    End a *process* that hangs; return its status.
+
+    SIGABRT makes pytest write first what each thread of it is doing.
+    """
+    process.send_signal(signal.SIGABRT)
+    try:
+        return process.wait(DUMP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def time_left(line: str, passed: float) -> str:

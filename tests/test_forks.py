@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import time
 
 import pytest
@@ -13,6 +12,7 @@ from error_tracking import flush, forks, recorder
 from error_tracking.capture import context
 from error_tracking.filing import runner
 from error_tracking.recorder import worker
+from tests.children import end_in_time
 from tests.factories import make_event
 from tests.test_pipeline import assert_counted
 
@@ -20,7 +20,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does no
 
 
 SETTLE_SECONDS = 0.15
-CHILD_SECONDS = 30
 
 
 def fork_from_c():
@@ -33,7 +32,7 @@ def fork_from_c():
     time.sleep(SETTLE_SECONDS)
     child = ctypes.PyDLL(None).fork()
     if child == 0:
-        signal.alarm(CHILD_SECONDS)
+        end_in_time()
     return child
 
 
@@ -136,6 +135,7 @@ def test_each_fork_starts_anew_once(monkeypatch):
     assert calls == []
     child = os.fork()
     if child == 0:
+        end_in_time()
         forks.check()
         os._exit(len(calls))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1

@@ -35,6 +35,7 @@ from error_tracking.models import (
 from error_tracking.models.base import moment_from
 from error_tracking.recorder import batch_writer, store, worker
 from error_tracking.recorder.journal import EVENT, JournalFile, MemoryStorage
+from tests.children import end_in_time
 from tests.factories import make_event
 
 
@@ -386,6 +387,7 @@ class TestWriter:
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
+            end_in_time()
             fresh = worker.get_worker()
             os.write(
                 write,

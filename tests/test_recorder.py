@@ -61,6 +61,7 @@ from error_tracking.recorder.journal import (
 )
 from error_tracking.recorder.machine import Machine
 from error_tracking.utils import hour_of
+from tests.children import end_in_time
 from tests.factories import make_event
 from tests.test_pipeline import assert_counted, memory_journal
 
@@ -392,6 +393,7 @@ class TestFile:
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
+            end_in_time()
             intake.abandon()
             os.read(read, 1)
             os._exit(0)

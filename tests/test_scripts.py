@@ -6,6 +6,7 @@ import ast
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,32 @@ class TestProgress:
         assert any(shown in line for line in lines[1:-1])
         assert lines[-1].startswith("[2/7] suite: ok in ")
         assert lines[-1].endswith("5 passed")
+
+    def test_a_step_that_hangs_ends_and_shows_where_it_waits(
+        self, steps, tmp_path, capsys, monkeypatch
+    ):
+        monkeypatch.setattr(steps, "STEP_SECONDS", 1.0)
+        code = (
+            "import faulthandler, time\nfaulthandler.enable()\n"
+            "def wait_for_nobody():\n    time.sleep(60)\nwait_for_nobody()"
+        )
+        assert self.run(steps, code, tmp_path) is False
+        out = capsys.readouterr().out
+        assert "[2/7] suite: hangs, ended after" in out
+        assert "in wait_for_nobody" in out
+
+    def test_a_step_that_cannot_even_be_aborted_is_killed(
+        self, steps, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(steps, "STEP_SECONDS", 1.0)
+        monkeypatch.setattr(steps, "DUMP_SECONDS", 0.5)
+        code = (
+            "import signal, time\nsignal.signal(signal.SIGABRT, signal.SIG_IGN)\n"
+            "time.sleep(60)"
+        )
+        started = time.monotonic()
+        assert self.run(steps, code, tmp_path) is False
+        assert time.monotonic() - started < 30
 
     def run_failing_step(self, steps, folder, passes):
         """Run a step that names one failed test, which *passes* the second time or not."""

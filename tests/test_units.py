@@ -20,6 +20,7 @@ import error_tracking
 import error_tracking.integrations.logging
 from error_tracking.capture import context
 from error_tracking.integrations import celery as celery_source
+from tests.children import CHILD_SECONDS, end_in_time
 from tests.factories import raised
 
 log = logging.getLogger("server")
@@ -319,6 +320,7 @@ def test_what_a_celery_task_told_ends_with_it(outbox, is_failing):
 
 
 def _jobs_of_a_child(connection):
+    end_in_time()
     error_tracking.set_tag("room", "alice")
     connection.send(context.current().tags)
 
@@ -331,8 +333,10 @@ def test_a_worker_process_keeps_nothing_between_jobs():
         target=_jobs_of_a_child, args=(theirs,)
     )
     process.start()
+    theirs.close()  # a child that ends without an answer is then the end of the pipe
     assert ours.recv() is None
-    process.join()
+    process.join(CHILD_SECONDS)
+    assert process.exitcode == 0
 
 
 def test_an_exception_counts_once_for_indirect_captures_of_one_thread(outbox):
