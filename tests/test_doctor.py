@@ -634,11 +634,10 @@ class TestSiteRequest:
             def capture_envelope(self, envelope):
                 sent.append(envelope)
 
+        # The default integrations patch threads and processes for all tests after this.
+        quiet = {"default_integrations": False, "auto_session_tracking": False}
         sentry_sdk.init(
-            dsn="https://key@sentry.example/1",
-            transport=Transport,
-            default_integrations=False,
-            traces_sample_rate=0,
+            dsn="https://key@sentry.example/1", transport=Transport, **quiet
         )
         try:
             with site_request._silence():
@@ -647,7 +646,7 @@ class TestSiteRequest:
             sentry_sdk.capture_exception(ValueError("x"))
             assert len(sent) == 1
         finally:
-            sentry_sdk.init()
+            sentry_sdk.init(**quiet)
 
 
 NEW_SITE = """
