@@ -439,11 +439,13 @@ def test_mute_keeps_the_condition_that_was_filled_in(admin_client, immediate):
         muted_until=None,
         **until,
         muted_until_count=9_999,
+        muted_until_people=8_888,
         _act="mute",
     )
     bug.refresh_from_db()
     assert bug.status == "muted"
     assert (bug.muted_until.year, bug.muted_until_count) == (2099, 9_999)
+    assert bug.muted_until_people == 8_888
 
 
 def test_action_that_changes_nothing_says_so(admin_client, immediate):

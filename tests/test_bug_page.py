@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from error_tracking.admin import bug_actions, bug_page, evidence
 from error_tracking.dashboard.trend import trend_of
-from error_tracking.models import ErrorLog, HourlyCount, KnownBug
+from error_tracking.models import ErrorLog, GroupClient, HourlyCount, KnownBug
 from tests.admin_urls import urlpatterns as admin_urlpatterns
 from tests.integration.site import ROOT
 
@@ -381,6 +381,7 @@ class TestActions:
             ("open", "mute", {"mute": "ever"}, "muted", "nothing is filed or sent"),
             ("open", "mute", {"mute": "week"}, "muted", "nothing is filed or sent"),
             ("open", "mute", {"mute": "events_10"}, "muted", "10 more times. It is"),
+            ("open", "mute", {"mute": "people_10"}, "muted", "10 more people. It is"),
             ("resolved", "reopen", {}, "open", "Open again."),
             ("muted", "reopen", {}, "open", "Open again."),
             ("resolved", "resolve", {}, "resolved", "resolved already"),
@@ -438,6 +439,19 @@ class TestActions:
             bug.refresh_from_db()
             assert bug.muted_until_count == bug.occurrence_count + more
             assert f"muted for {more} more times" in badges(admin_client, bug)
+        group = bug.groups.get()
+        today = timezone.now().date()
+        for choice, more in (("people_10", 10), ("people_100", 100)):
+            KnownBug.objects.update(status="open")
+            act(admin_client, bug, "mute", mute=choice)
+            bug.refresh_from_db()
+            assert bug.muted_until_count is None
+            assert bug.muted_until_people == bug.count_people() + more
+            assert f"muted for {more} more people" in badges(admin_client, bug)
+            GroupClient.objects.create(group=group, day=today, hash=f"{more:016}")
+            assert f"muted for {more - 1} more people" in badges(admin_client, bug)
+        KnownBug.objects.update(muted_until_people=bug.count_people() + 1)
+        assert "muted for 1 more person" in badges(admin_client, bug)
 
     def test_why_it_is_muted_is_a_note_that_stays_here(self, admin_client, bug):
         act(admin_client, bug, "mute", mute="week", why="the till of Ada Lovelace")

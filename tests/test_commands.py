@@ -411,6 +411,12 @@ class TestChanges:
         bugs("mute", "1", "--events", "10")
         assert KnownBug.objects.get(number=1).muted_until_count == 15
 
+    def test_mute_until_so_many_more_people(self):
+        bugs("mute", "1", "--people", "10")
+        bug = KnownBug.objects.get(number=1)
+        assert bug.muted_until_people == bug.count_people() + 10
+        assert "muted until people" in bugs("show", "1")
+
     @pytest.mark.parametrize(
         "args",
         [
@@ -418,10 +424,12 @@ class TestChanges:
             ["--until", "soon"],
             ["--events", "0"],
             ["--events", "1", "--until", "2999-01-01"],
+            ["--people", "0"],
+            ["--events", "1", "--people", "1"],
         ],
     )
     def test_mute_refuses_nonsense(self, args):
-        with pytest.raises(CommandError, match=r"--until|--events"):
+        with pytest.raises(CommandError, match=r"--until|--events|--people"):
             bugs("mute", "1", *args)
         assert self.status() == "open"
 
@@ -659,6 +667,15 @@ class TestMutedAgain:
         bug = KnownBug.objects.get()
         assert (bug.muted_until, bug.muted_until_count) == (None, 6)
 
+    @pytest.mark.parametrize(
+        ("number", "words"), [(1, "1 more person"), (2, "2 more people")]
+    )
+    def test_gets_a_number_of_people_instead(self, number, words):
+        answer = bugs("mute", "1", "--people", str(number))
+        assert answer == f"B-001 is now muted for {words}.\n"
+        bug = KnownBug.objects.get()
+        assert (bug.muted_until, bug.muted_until_people) == (None, number)
+
     def test_without_an_end_keeps_the_old_one_and_says_so(self):
         answer = bugs("mute", "1")
         assert answer.startswith("B-001 is already muted until 2998-01-31 00:00 ")
@@ -683,7 +700,11 @@ def test_wrong_sub_command_on_the_command_line_shows_the_usage():
 
 @pytest.mark.parametrize(
     ("option", "words"),
-    [("--until", "invalid date value"), ("--events", "invalid number")],
+    [
+        ("--until", "invalid date value"),
+        ("--events", "invalid number"),
+        ("--people", "invalid number"),
+    ],
 )
 def test_value_that_cannot_be_read_is_told_in_a_user_s_words(option, words):
     with pytest.raises(CommandError, match=words):
@@ -698,6 +719,7 @@ HUGE = "9" * 40
     [
         ["bugs", "list", "--limit", HUGE],
         ["bugs", "mute", "1", "--events", HUGE],
+        ["bugs", "mute", "1", "--people", HUGE],
         ["bugs", "mute", "1", "--until", "0001-01-01"],
         ["bugs", "mute", "1", "--until", "9999-12-31T23:59-12:00"],
         ["bugs", "resolve", "1", "--release", "r" * 101],

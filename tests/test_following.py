@@ -146,7 +146,7 @@ class TestFollow:
         )
 
     def test_issue_closed_as_not_planned_ends_the_time_of_muting(self, server, filed):
-        filed.mute(until=timezone.now() - dt.timedelta(days=1), events=0)
+        filed.mute(until=timezone.now() - dt.timedelta(days=1), events=0, people=0)
         server.edit(1, state="closed", state_reason="not_planned")
         sync_issues()
         KnownBug.objects.all().unmute_expired()

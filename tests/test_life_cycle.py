@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from error_tracking import signals
+from error_tracking import recorder, signals
 from error_tracking.bugs import maintenance
 from error_tracking.bugs.opening import open_bug
 from error_tracking.bugs.spikes import note_spikes
@@ -175,6 +175,65 @@ class TestMuting:
         bug.refresh_from_db()
         assert (bug.status, bug.muted_until_count) == ("open", None)
 
+    def test_muting_lasts_until_so_many_more_people_are_affected(self):
+        bug = bug_of()
+        happen(client="a" * 16)
+        bug.mute(by="ada", people=2)
+        assert (bug.muted_until_people, bug.count_people()) == (3, 1)
+        assert bug.activities.last().text == "for 2 more people"
+        happen(client="a" * 16, times=9)
+        happen(client="b" * 16, at=-86_400)
+        happen(client="b" * 16)
+        happen("e" * 32, client="c" * 16)
+        maintenance.run()
+        bug.refresh_from_db()
+        assert bug.status == "muted"
+        happen(client="c" * 16)
+        maintenance.run()
+        bug.refresh_from_db()
+        assert (bug.status, bug.muted_until_people) == ("open", None)
+        assert bug.activities.last().text == "the time of muting is over"
+
+    def test_people_of_all_groups_of_a_bug_end_its_muting(self):
+        one, two = bug_of("1" * 32, client="a" * 16), bug_of("2" * 32)
+        KnownBug.objects.filter(pk=two.pk).merge_into(one)
+        one.mute(people=2)
+        happen("1" * 32, client="b" * 16)
+        happen("2" * 32, client="c" * 16)
+        maintenance.run()
+        one.refresh_from_db()
+        assert (one.status, one.count_people()) == ("open", 3)
+
+    def test_each_bug_is_muted_until_people_of_its_own(self):
+        one, two = bug_of("1" * 32, client="a" * 16), bug_of("2" * 32)
+        KnownBug.objects.mute(people=1)
+        targets = KnownBug.objects.order_by("pk").values_list(
+            "muted_until_people", flat=True
+        )
+        assert list(targets) == [2, 1]
+        happen("2" * 32, client="b" * 16)
+        assert [bug.pk for bug in KnownBug.objects.unmute_expired()] == [two.pk]
+        one.refresh_from_db()
+        assert one.status == "muted"
+
+    def test_muting_again_replaces_the_condition(self):
+        bug = bug_of(client="a" * 16)
+        bug.mute(people=10)
+        bug.mute(events=5)
+        assert (bug.muted_until_count, bug.muted_until_people) == (6, None)
+        bug.mute(people=10)
+        assert (bug.muted_until_count, bug.muted_until_people) == (None, 11)
+        assert bug.unmute()
+        assert bug.muted_until_people is None
+
+    def test_asking_whether_enough_people_are_affected_is_one_query(
+        self, django_assert_num_queries
+    ):
+        for number in range(3):
+            bug_of(f"{number}" * 32, client="a" * 16).mute(people=10)
+        with django_assert_num_queries(3):  # one, in a transaction
+            KnownBug.objects.unmute_expired()
+
     def test_muting_for_ever_lasts(self):
         bug = bug_of()
         bug.mute()
@@ -182,6 +241,24 @@ class TestMuting:
         maintenance.run()
         bug.refresh_from_db()
         assert bug.status == "muted"
+
+
+def test_worker_opens_a_bug_that_is_muted_until_more_people_are_affected(writer_thread):
+    recorder.submit(make_event(client="a" * 16))
+    assert recorder.flush(20)
+    bug = KnownBug.objects.get()
+    bug.mute(people=2)
+    for client in ("a", "b", "b"):
+        recorder.submit(make_event(client=client * 16))
+    recorder.sweep_soon()
+    assert recorder.flush(20)
+    bug.refresh_from_db()
+    assert (bug.status, bug.count_people()) == ("muted", 2)
+    recorder.submit(make_event(client="c" * 16))
+    assert recorder.flush(20)
+    maintenance.run()  # as the next round does, within a minute
+    bug.refresh_from_db()
+    assert (bug.status, bug.count_people()) == ("open", 3)
 
 
 @pytest.mark.django_db

@@ -64,6 +64,7 @@ CHANGES = {
     "resolve": lambda bug: of(bug).resolve(by="mara", release="2.0"),
     "start": lambda bug: of(bug).start(by="mara"),
     "mute": lambda bug: of(bug).mute(by="mara", until=timezone.now(), events=5),
+    "mute until people": lambda bug: of(bug).mute(by="mara", people=5),
     "delete": lambda bug: of(bug).delete(),
     "assign": lambda bug: of(bug).record_activity(
         "edited", by="mara", text="assignee", assignee=User.objects.get().pk

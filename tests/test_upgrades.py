@@ -198,6 +198,10 @@ def found_by_the_check():
     return [each for each in messages if each.id == "error_tracking.W015"]
 
 
+def names_after_the_first():
+    return [f"{LABEL}.{name}" for name in names_of_migrations()[1:]]
+
+
 def drop_message_of_groups():
     with connection.schema_editor() as editor:
         editor.remove_field(ErrorGroup, ErrorGroup._meta.get_field("message"))
@@ -352,15 +356,34 @@ def assert_that_nothing_is_to_be_done():
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-def test_database_of_a_first_checkout_needs_nothing_but_to_be_pruned(
+def test_database_of_a_first_checkout_is_migrated_from_the_first_and_pruned(
     of_a_first_checkout,
 ):
+    migrate(names_of_migrations()[0])
+    assert schema.unapplied_migrations("default") == names_after_the_first()
+    output_of("migrate")
     assert_that_nothing_is_to_be_done()
     assert recorded_names() == {*REPLACED, *names_of_migrations()}
     output_of("migrate", LABEL, prune=True)
     assert recorded_names() == set(names_of_migrations())
     assert_that_nothing_is_to_be_done()
     assert KnownBug.objects.get() == of_a_first_checkout
+
+
+def test_servers_of_the_release_before_work_with_the_newest_tables(at_last):
+    older = migrate(names_of_migrations()[0]).get_model(LABEL, "KnownBug")
+    migrate(names_of_migrations()[-1])
+    made = older._base_manager.create(number=1, bug_id="B-001", title="It broke")
+    assert KnownBug.objects.get().muted_until_people is None
+    KnownBug.objects.mute(people=10)
+    read = older._base_manager.get(pk=made.pk)
+    assert (read.status, read.muted_until_count) == ("muted", None)
+    read.status = "open"
+    read.save()
+    bug = KnownBug.objects.get()
+    assert (bug.status, bug.muted_until_people) == ("open", 10)
+    assert bug.mute(events=5)
+    assert bug.muted_until_people is None
 
 
 @pytest.fixture

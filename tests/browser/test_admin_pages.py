@@ -155,7 +155,7 @@ def test_person_on_call_takes_a_bug_from_the_dashboard_to_the_end(visit, shop):
     page.goto(bug_page)
     assert "regressed" in page.locator(".et-badges").inner_text().lower()
     page.locator("summary", has_text="Mute").first.click()
-    page.locator("label", has_text=" 10 more").locator("input[type=radio]").check()
+    page.locator("label", has_text="10 more times").locator("input[type=radio]").check()
     follow(page.locator("button:visible", has_text="Mute").last)
     assert "Muted until it happened 10 more times" in window.said()
     assert "muted for 10 more times" in page.locator(".et-badges").inner_text()

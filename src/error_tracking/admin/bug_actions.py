@@ -39,10 +39,14 @@ MUTE_CHOICES = (
     ("week", gettext_lazy("for a week")),
     ("events_10", gettext_lazy("until it happened 10 more times")),
     ("events_100", gettext_lazy("until it happened 100 more times")),
+    ("people_10", gettext_lazy("until it affected 10 more people")),
+    ("people_100", gettext_lazy("until it affected 100 more people")),
     ("ever", gettext_lazy("until somebody opens it")),
 )
 #: How many more events end the muting, by the choice.
 MUTED_EVENTS = {"events_10": 10, "events_100": 100}
+#: How many more people end the muting, by the choice.
+MUTED_PEOPLE = {"people_10": 10, "people_100": 100}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -199,7 +203,8 @@ def _mute(bug: KnownBug, by: str, data: QueryDict, _request: HttpRequest) -> str
     elif choice == "week":
         until = timezone.now() + dt.timedelta(days=7)
     events = MUTED_EVENTS.get(choice)
-    if not _rows(bug).mute(by=by, until=until, events=events):
+    people = MUTED_PEOPLE.get(choice)
+    if not _rows(bug).mute(by=by, until=until, events=events, people=people):
         return _("Nothing has changed: it is muted already, or resolved.")
     why = data.get("why", "")
     if why.strip():

@@ -443,6 +443,12 @@ def _status(bug: KnownBug) -> str:
         more = max(bug.muted_until_count - bug.occurrence_count, 0)
         times = ngettext("for %(count)s more time", "for %(count)s more times", more)
         return f"{status} {times % {'count': f'{more:,}'}}"
+    if bug.muted_until_people is not None:
+        more = max(bug.muted_until_people - bug.count_people(), 0)
+        people = ngettext(
+            "for %(count)s more person", "for %(count)s more people", more
+        )
+        return f"{status} {people % {'count': f'{more:,}'}}"
     return status
 
 

@@ -66,9 +66,9 @@ FIELDSETS: Any = (
         {
             "classes": ("collapse",),
             "description": _(
-                "At a moment, or when it has occurred so many times in all; with neither never."
+                "At a moment, or after so many occurrences or affected people in all; with none of these never."
             ),
-            "fields": ("muted_until", "muted_until_count"),
+            "fields": ("muted_until", "muted_until_count", "muted_until_people"),
         },
     ),
     (
@@ -111,7 +111,8 @@ FIELDSETS: Any = (
 EDITED_BY_PEOPLE = {
     *("title", "severity", "description", "public_message", "assignee"),
     *("public_workaround", "public_link"),
-    *("muted_until", "muted_until_count", "resolved_in_release"),
+    *("muted_until", "muted_until_count", "muted_until_people"),
+    "resolved_in_release",
 }
 READ_ONLY = tuple(
     name
@@ -804,7 +805,10 @@ def _muted(bugs: Any, by: str) -> int:
         events = None
         if bug.muted_until_count is not None:
             events = max(bug.muted_until_count - bug.occurrence_count, 1)
-        changed += bug.mute(by=by, until=bug.muted_until, events=events)
+        people = None
+        if bug.muted_until_people is not None:
+            people = max(bug.muted_until_people - bug.count_people(), 1)
+        changed += bug.mute(by=by, until=bug.muted_until, events=events, people=people)
     return changed
 
 

@@ -29,6 +29,7 @@ from error_tracking.models import (
 )
 from error_tracking.utils import masked_ip, subscriber_of
 
+from .people import delete_clients
 from .retention import STRIPPED_FIELDS, strip_sent_data
 
 if TYPE_CHECKING:
@@ -324,8 +325,7 @@ class Eraser:
             if self.is_dry:
                 self.summary.clients += rows.count()
             else:
-                deleted, _ = rows.delete()
-                self.summary.clients += deleted
+                self.summary.clients += delete_clients(rows)
 
     def _places_outside(self) -> list[str]:
         """Return the issues and bug files that may name the person."""

@@ -22,6 +22,7 @@ from error_tracking import conf
 from error_tracking.models import ErrorGroup, ErrorLog, GroupClient
 from error_tracking.models.base import write_alias
 
+from .people import delete_clients
 from .size_cap import SizeCap
 
 # A person who reports an error does so within days, and a month is what most privacy
@@ -209,8 +210,7 @@ class Pruner:
             batch = list(rows.values_list("pk", flat=True)[:BATCH_CLIENTS])
             if not batch:
                 return
-            deleted, _ = rows.filter(pk__in=batch).delete()
-            self.done.clients += deleted
+            self.done.clients += delete_clients(rows.filter(pk__in=batch))
             self.on_progress("client hashes", self.done.clients)
 
     def _delete_old_messages(self, oldest: dt.datetime) -> None:

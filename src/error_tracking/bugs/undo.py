@@ -37,6 +37,7 @@ COLUMNS = (
     "grace_until",
     "muted_until",
     "muted_until_count",
+    "muted_until_people",
     "assignee_id",
     "is_deleted",
     "deleted_at",

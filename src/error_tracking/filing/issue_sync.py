@@ -187,7 +187,9 @@ def _close(rows: KnownBugQuerySet, issue: Filed) -> bool:
         grace_until = timezone.now() + DEPLOY_GRACE
         return bool(rows.resolve(by=GITHUB_ACTOR, grace_until=grace_until))
     already_muted = rows.filter(status=KnownBug.Status.MUTED)
-    already_muted.update(muted_until=None, muted_until_count=None)
+    already_muted.update(
+        muted_until=None, muted_until_count=None, muted_until_people=None
+    )
     text = f"the issue was closed as {issue.reason}"
     return bool(rows.mute(by=GITHUB_ACTOR, text=text))
 

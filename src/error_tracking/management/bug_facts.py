@@ -27,6 +27,7 @@ FACTS = (
     "regressed_at",
     "muted_until",
     "muted_until_count",
+    "muted_until_people",
     "github_issue_url",
     "file_name",
     "fingerprint",

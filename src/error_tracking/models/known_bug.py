@@ -19,7 +19,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.validators import URLValidator
 from django.db import models, transaction
-from django.db.models import Case, F, Max, Q, Value, When
+from django.db.models import Case, Count, F, Max, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.dispatch import Signal
 from django.utils import timezone
@@ -38,7 +38,7 @@ from .base import (
     moment_text,
     write_alias,
 )
-from .error_group import Counted, ErrorGroup, Release
+from .error_group import Counted, ErrorGroup, GroupClient, Release
 from .sequence import Sequence
 
 # Ten logins, which is as many as GitHub accepts.
@@ -201,6 +201,7 @@ class KnownBugQuerySet(OwnQuerySet["KnownBug"]):
         by: str = "",
         until: dt.datetime | None = None,
         events: int | None = None,
+        people: int | None = None,
         text: str = "",
     ) -> list[KnownBug]:
         """
@@ -211,8 +212,11 @@ class KnownBugQuerySet(OwnQuerySet["KnownBug"]):
 
         Args:
             by: The user name of who does it, empty for the machine.
-            until: When muting ends. Without *until* and *events* it does not.
+            until: When muting ends. Without *until*, *events* and *people* it does
+                not.
             events: After how many more events muting ends.
+            people: After how many more people muting ends: users, or addresses of
+                those who are not signed in.
             text: Why, by default when it ends.
 
         Returns:
@@ -221,11 +225,16 @@ class KnownBugQuerySet(OwnQuerySet["KnownBug"]):
         """
         ends = []
         muted_until_count = None
+        muted_until_people = None
         if until is not None:
             ends.append(f"until {moment_text(until)}")
         if events is not None:
             ends.append(f"for {events} more events")
             muted_until_count = F("occurrence_count") + events
+        if people is not None:
+            ends.append(f"for {people} more people")
+            # Counted by the UPDATE itself, so that nobody is missed in between.
+            muted_until_people = _people_stored() + people
         only = [KnownBug.Status.OPEN, KnownBug.Status.IN_PROGRESS]
         if ends:
             only.append(KnownBug.Status.MUTED)
@@ -236,6 +245,7 @@ class KnownBugQuerySet(OwnQuerySet["KnownBug"]):
             text=text or " or ".join(ends),
             muted_until=until,
             muted_until_count=muted_until_count,
+            muted_until_people=muted_until_people,
         )
 
     def unmute(self, *, by: str = "", text: str = "") -> list[KnownBug]:
@@ -255,11 +265,12 @@ class KnownBugQuerySet(OwnQuerySet["KnownBug"]):
             text=text,
             muted_until=None,
             muted_until_count=None,
+            muted_until_people=None,
         )
 
     def unmute_expired(self) -> list[KnownBug]:
         """
-        Open the muted bugs whose time or number of events is over.
+        Open the muted bugs whose time is over, or that enough events or people met.
 
         Returns:
             The bugs that changed.
@@ -267,6 +278,12 @@ class KnownBugQuerySet(OwnQuerySet["KnownBug"]):
         """
         is_over = Q(muted_until__lte=timezone.now()) | Q(
             muted_until_count__lte=F("occurrence_count")
+        )
+        # The condition on the column is read first: the people of other bugs are not
+        # counted.
+        is_over |= Q(
+            muted_until_people__isnull=False,
+            muted_until_people__lte=_people_stored(),
         )
         muted = self.filter(is_over, status=KnownBug.Status.MUTED)
         return muted.unmute(text="the time of muting is over")
@@ -592,6 +609,11 @@ class KnownBug(TimestampedModel):
     muted_until_count = models.PositiveBigIntegerField(
         _("muted until it occurred"), null=True, blank=True
     )
+    # A number of people in all, as count_people() counts them. Where people are deleted
+    # it is lowered by as many, so that as many are still to come.
+    muted_until_people = models.PositiveBigIntegerField(
+        _("muted until this many people are affected"), null=True, blank=True
+    )
     merged_into = models.ForeignKey(
         "self",
         verbose_name=_("merged into"),
@@ -788,24 +810,39 @@ class KnownBug(TimestampedModel):
         by: str = "",
         until: dt.datetime | None = None,
         events: int | None = None,
+        people: int | None = None,
     ) -> bool:
         """
         Mute this bug.
 
         Args:
             by: The user name of who does it, empty for the machine.
-            until: When muting ends. Without *until* and *events* it does not.
+            until: When muting ends. Without *until*, *events* and *people* it does
+                not.
             events: After how many more events muting ends.
+            people: After how many more people muting ends.
 
         Returns:
             Whether that changed the bug.
 
         """
-        return self._refresh_after(self._row().mute(by=by, until=until, events=events))
+        changed = self._row().mute(by=by, until=until, events=events, people=people)
+        return self._refresh_after(changed)
 
     def unmute(self, *, by: str = "") -> bool:
         """Open this muted bug. Return whether that changed it."""
         return self._refresh_after(self._row().unmute(by=by))
+
+    def count_people(self) -> int:
+        """
+        Count the people whom this bug has affected, as long as they are stored.
+
+        People are users, or addresses of those who are not signed in. More than a
+        thousand a day and group are not stored.
+        """
+        clients = GroupClient.objects.filter(group__bug=self.pk)
+        counted: int = clients.aggregate(people=Count("hash", distinct=True))["people"]
+        return counted
 
     def _row(self) -> KnownBugQuerySet:
         return KnownBug.all_objects.filter(pk=self.pk)
@@ -825,6 +862,13 @@ class KnownBug(TimestampedModel):
     def is_regression(self) -> bool:
         """Whether it is unresolved because it occurred again."""
         return self.regressed_at is not None and not self.is_resolved
+
+
+def _people_stored() -> Coalesce:
+    """Return what :meth:`KnownBug.count_people` counts, for each row of a query."""
+    clients = GroupClient.objects.filter(group__bug=OuterRef("pk")).order_by()
+    counted = clients.values("group__bug").annotate(people=Count("hash", distinct=True))
+    return Coalesce(Subquery(counted.values("people")), 0)
 
 
 def _add_activity(pk: int, verb: str, *, by: str, text: str) -> None:

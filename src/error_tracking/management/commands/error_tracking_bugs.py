@@ -269,6 +269,12 @@ def _add_mute_options(parser: argparse.ArgumentParser) -> None:
     end.add_argument(
         "--events", type=base.number, metavar="N", help="mute for N more occurrences"
     )
+    end.add_argument(
+        "--people",
+        type=base.number,
+        metavar="N",
+        help="mute until N more people are affected",
+    )
 
 
 def date(text: str) -> dt.datetime:
@@ -310,7 +316,8 @@ def _apply(
     elif action == "resolve":
         changed = rows.resolve(by=_who(), **_given(options, "release"))
     elif action == "mute":
-        changed = rows.mute(by=_who(), **_given(options, "until", "events"))
+        end = _given(options, "until", "events", "people")
+        changed = rows.mute(by=_who(), **end)
     else:
         [survivor] = find_bugs([options["into"]])
         if survivor in bugs:
@@ -404,4 +411,7 @@ def _end_of_muting(bug: KnownBug) -> str:
     if bug.muted_until_count:
         more = max(0, bug.muted_until_count - bug.occurrence_count)
         return f" for {base.counted(more, 'more occurrence')}"
+    if bug.muted_until_people:
+        more = max(0, bug.muted_until_people - bug.count_people())
+        return f" for {base.counted(more, 'more person', 'more people')}"
     return ""
