@@ -246,6 +246,14 @@ class TestIncompleteTables:
         assert schema.missing_indexes("default") == ["et_log_user"]
         assert "and 1 more." in message.msg
 
+    def test_they_are_named_also_while_newer_migrations_wait(self):
+        migrate(names_of_migrations()[0])
+        assert schema.unapplied_migrations("default") == names_after_the_first()
+        assert found_by_the_check() == []
+        drop_message_of_groups()
+        [message] = found_by_the_check()
+        assert message.msg.endswith("Missing: error_tracking_errorgroup.message.")
+
     def test_tables_are_not_expected_before_they_are_migrated(self):
         migrate(None)
         assert found_by_the_check() == []

@@ -402,8 +402,8 @@ def check_tables(databases: Sequence[str] | None = None, **_kwargs: Any) -> Mess
         if len(missing) > NAMED_AS_MISSING:
             names = f"{names} and {len(missing) - NAMED_AS_MISSING} more"
         yield checks.Warning(
-            f"The tables in database {alias!r} are incomplete, although all "
-            f"migrations are recorded as applied. Missing: {names}.",
+            f"The tables in database {alias!r} are incomplete, although the "
+            f"migrations that create them are recorded as applied. Missing: {names}.",
             hint="If a checkout from before 0.1.0 created the tables, apply its other "
             "migrations before anything else, and do not run migrate --prune: see "
             "docs/how-to/upgrading.md, 'From a checkout with 18 migrations'. "

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.apps import apps
+from django.apps import apps as current_apps
+from django.apps.registry import Apps
 from django.db import connections, models
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
@@ -25,9 +26,9 @@ def unapplied_migrations(alias: str) -> list[str]:
 
 def missing_after_migrations(alias: str) -> list[str]:
     """
-    Return what is missing although ``migrate`` has nothing to apply.
+    Return what is missing of what the applied migrations of ours should have made.
 
-    Empty while migrations of ours are not applied, and where the project has none
+    Empty before the first of them is applied, and where the project has none
     (``MIGRATION_MODULES``).
 
     Returns:
@@ -37,14 +38,37 @@ def missing_after_migrations(alias: str) -> list[str]:
     """
     recorded = MigrationRecorder(connections[alias]).applied_migrations()
     has_migrations = any(label == APP_LABEL for label, _ in recorded)
-    if not has_migrations or unapplied_migrations(alias):
+    if not has_migrations:
         return []
-    return missing_columns(alias) + missing_indexes(alias)
+    apps: Apps | None = current_apps
+    if unapplied_migrations(alias):
+        apps = _apps_as_applied(alias)
+    if apps is None:
+        return []
+    return missing_columns(alias, apps) + missing_indexes(alias, apps)
 
 
-def missing_columns(alias: str) -> list[str]:
+def _apps_as_applied(alias: str) -> Apps | None:
+    """Return the models as the applied migrations know them; None if none are applied."""
+    loader = MigrationExecutor(connections[alias]).loader
+    applied = [
+        node
+        for node in loader.graph.nodes
+        if node[0] == APP_LABEL and node in loader.applied_migrations
+    ]
+    if not applied:
+        return None
+    apps: Apps = loader.project_state(applied).apps
+    return apps
+
+
+def missing_columns(alias: str, apps: Apps = current_apps) -> list[str]:
     """
     Return the tables and columns of our models that the database lacks.
+
+    Args:
+        alias: Of the database.
+        apps: The models, by default those of the code.
 
     Returns:
         ``table`` for a table, ``table.column`` for a column.
@@ -54,7 +78,7 @@ def missing_columns(alias: str) -> list[str]:
     missing = []
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
-        for model in _models():
+        for model in _models(apps):
             table = model._meta.db_table
             if table not in tables:
                 missing.append(table)
@@ -69,13 +93,13 @@ def missing_columns(alias: str) -> list[str]:
     return missing
 
 
-def missing_indexes(alias: str) -> list[str]:
+def missing_indexes(alias: str, apps: Apps = current_apps) -> list[str]:
     """Return the names of indexes and constraints that tables should have."""
     connection = connections[alias]
     missing = []
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
-        for model in _models():
+        for model in _models(apps):
             table = model._meta.db_table
             if table not in tables:
                 continue
@@ -85,7 +109,7 @@ def missing_indexes(alias: str) -> list[str]:
     return missing
 
 
-def _models() -> Iterator[type[models.Model]]:
+def _models(apps: Apps) -> Iterator[type[models.Model]]:
     for model in apps.get_app_config(APP_LABEL).get_models():
         if model._meta.managed and not model._meta.proxy:
             yield model
