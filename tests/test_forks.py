@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
+import signal
 import time
 
 import pytest
@@ -20,20 +22,38 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does no
 
 
 SETTLE_SECONDS = 0.15
+# For a child to run its first line.
+START_SECONDS = 5
+FORKS = 5
 
 
 def fork_from_c():
     """
     Fork as a C library does.
 
-    PyDLL keeps the GIL, and we wait until no other thread asks for it: a child whose
-    interpreter waits for a thread that it does not have hangs, whoever wrote the code.
+    PyDLL keeps the GIL, and we wait until no other thread asks for it. On a busy machine
+    one may ask all the same. The child's interpreter then waits for a thread that it does
+    not have, before its first line and so without its alarm, whoever wrote the code: such
+    a child has done nothing yet, and another one takes its place.
     """
-    time.sleep(SETTLE_SECONDS)
-    child = ctypes.PyDLL(None).fork()
-    if child == 0:
-        end_in_time()
-    return child
+    for _ in range(FORKS):
+        time.sleep(SETTLE_SECONDS)
+        read, write = os.pipe()
+        child = ctypes.PyDLL(None).fork()
+        if child == 0:
+            end_in_time()
+            os.write(write, b".")
+            os.close(read)
+            os.close(write)
+            return 0
+        os.close(write)
+        is_started = bool(select.select([read], [], [], START_SECONDS)[0])
+        os.close(read)
+        if is_started:
+            return child
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    raise AssertionError(f"{FORKS} children hung before their first line")
 
 
 def in_child(work):

@@ -65,6 +65,13 @@ def text_threads():
     return sum(thread.name == THREAD_NAME for thread in threading.enumerate())
 
 
+def wait_until_none_reads():
+    deadline = time.monotonic() + 10
+    while text_threads():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -150,8 +157,7 @@ def test_a_class_is_forgotten_when_its_hang_is_over(gate, reader):
     assert list(reader._troubles) == [f"{__name__}.Text"]
     gate.set()
     until = reader._troubles[f"{__name__}.Text"].hasty_until
-    while text_threads():
-        time.sleep(0.01)
+    wait_until_none_reads()
     reader._forget(until - 0.1)
     assert reader._troubles
     reader._forget(until + 0.1)
@@ -174,8 +180,7 @@ def test_a_storm_of_hanging_texts_of_many_classes_is_bounded(gate):
         assert safe_text(cls(gate.wait), 10) == UNPRINTABLE
     assert text_threads() == THREADS
     gate.set()
-    while text_threads():
-        time.sleep(0.01)
+    wait_until_none_reads()
     assert safe_text(Text(lambda: "again"), 10) == "again"
 
 

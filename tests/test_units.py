@@ -334,9 +334,13 @@ def test_a_worker_process_keeps_nothing_between_jobs():
     )
     process.start()
     theirs.close()  # a child that ends without an answer is then the end of the pipe
-    assert ours.recv() is None
-    process.join(CHILD_SECONDS)
-    assert process.exitcode == 0
+    try:
+        assert ours.poll(CHILD_SECONDS + 5), "the child hangs"
+        assert ours.recv() is None
+        process.join(CHILD_SECONDS)
+        assert process.exitcode == 0
+    finally:
+        process.kill()
 
 
 def test_an_exception_counts_once_for_indirect_captures_of_one_thread(outbox):
