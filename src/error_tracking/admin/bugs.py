@@ -719,8 +719,7 @@ class KnownBugAdmin(PageAdmin):
     def _merge(
         self, request: HttpRequest, bugs: list[KnownBug], survivor: KnownBug
     ) -> None:
-        while survivor.merged_into is not None:
-            survivor = survivor.merged_into
+        survivor = survivor.last_survivor()
         keys = [*(bug.pk for bug in bugs), survivor.pk]
         rows = KnownBug.all_objects.filter(pk__in=keys)
         by = request.user.get_username()

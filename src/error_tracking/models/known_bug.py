@@ -467,8 +467,7 @@ class KnownBugQuerySet(OwnQuerySet["KnownBug"]):
             ValueError: *survivor* is resolved, or of another environment.
 
         """
-        while survivor.merged_into is not None:
-            survivor = survivor.merged_into
+        survivor = survivor.last_survivor()
         if survivor.is_resolved:
             raise ValueError(
                 f"{survivor.bug_id} is resolved: reopen it before others are merged "
@@ -858,6 +857,16 @@ class KnownBug(TimestampedModel):
         """Whether nobody has to work on it."""
         return self.status == self.Status.RESOLVED
 
+    def last_survivor(self) -> KnownBug:
+        """Return the bug that this one was merged into in the end; itself if in none."""
+        bug = self
+        seen = {bug.pk}
+        # Never for ever, whatever the rows say: this runs in requests.
+        while bug.merged_into is not None and bug.merged_into.pk not in seen:
+            bug = bug.merged_into
+            seen.add(bug.pk)
+        return bug
+
     @property
     def is_regression(self) -> bool:
         """Whether it is unresolved because it occurred again."""
@@ -904,13 +913,17 @@ def _merge(bug: KnownBug, survivor: KnownBug, by: str) -> bool:
     Move the groups and counts of *bug* to *survivor*, and resolve it.
 
     Returns:
-        False if another process has merged it meanwhile; nothing is changed then.
+        False if another process has merged one of them meanwhile; nothing is changed
+        then.
 
     """
     alias = write_alias(KnownBug)
     with transaction.atomic(using=alias):
         moved = _move_groups(bug, survivor)
-        if not _close_merged(bug, survivor, moved):
+        # Two bugs that are merged into each other at the same time would lead in a
+        # circle.
+        is_free = _lock_unmerged(bug, survivor)
+        if not is_free or not _close_merged(bug, survivor, moved):
             transaction.set_rollback(True, using=alias)
             return False
         merged_before = KnownBug.all_objects.filter(merged_into=bug)
@@ -930,6 +943,15 @@ def _move_groups(bug: KnownBug, survivor: KnownBug) -> Counted:
     # This locks the rows: what the recorder adds comes after, and to the survivor.
     moved.update(bug=survivor, modified=timezone.now())
     return moved.counted()
+
+
+def _lock_unmerged(*bugs: KnownBug) -> bool:
+    """Lock the rows of *bugs*. Return whether none of them is merged."""
+    for pk in sorted(bug.pk for bug in bugs):
+        unmerged = KnownBug.all_objects.filter(pk=pk, merged_into=None)
+        if not unmerged.update(modified=timezone.now()):
+            return False
+    return True
 
 
 def _close_merged(bug: KnownBug, survivor: KnownBug, moved: Counted) -> bool:
