@@ -412,6 +412,30 @@ class TestTaskAndRunners:
         assert Filing.objects.get(bug=bug).state == "filed"
 
     @pytest.mark.django_db(transaction=True)
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_thread_that_could_not_start_or_died_is_replaced(self, monkeypatch):
+        def no_thread(self):
+            raise RuntimeError("can't start new thread")
+
+        def dies():
+            raise SystemExit
+
+        done = threading.Event()
+        filer = runner.FilerThread()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            with pytest.raises(RuntimeError, match="can't start"):
+                filer.start()
+        assert filer.wait(0)
+        monkeypatch.setattr(runner, "work_as_configured", dies)
+        filer.start()
+        assert filer.wait(10)
+        monkeypatch.setattr(runner, "work_as_configured", done.set)
+        filer.start()
+        assert done.wait(10)
+        assert filer.wait(10)
+
+    @pytest.mark.django_db(transaction=True)
     def test_thread_survives_what_fails_in_it(
         self, bug, configure, monkeypatch, swallowed
     ):

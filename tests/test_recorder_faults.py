@@ -130,6 +130,28 @@ class TestDescriptors:
         assert len(intake.journals) == 2
         intake.close()
 
+    @pytest.mark.django_db(transaction=True)
+    def test_journal_that_cannot_be_deleted_is_adopted_once(
+        self, configure, tmp_path, monkeypatch
+    ):
+        def kept(self, *args, **kwargs):
+            raise PermissionError(errno.EPERM, "immutable")
+
+        configure(JOURNAL_DIR=tmp_path)
+        lone = worker.Worker()
+        machine = lone.intake.machine
+        left_by_a_dead_process(
+            machine.directory, make_event().to_bytes(), identity=machine.identity
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", kept)
+            assert lone.store_orphans() == 1
+        assert_counted(1)
+        assert lone.store_orphans() == 1
+        assert_counted(1)
+        assert not list(tmp_path.rglob("*.journal"))
+        lone.intake.close()
+
     def test_process_that_has_no_descriptor_left_adopts_later(
         self, configure, tmp_path, monkeypatch, caplog
     ):

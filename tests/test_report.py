@@ -977,6 +977,11 @@ class TestMarkdownTracker:
     def write(self, tracker, made=REPORT):
         return tracker.directory / tracker.file(made).reference
 
+    def test_drive_that_does_not_exist_is_reported(self, tracker, monkeypatch):
+        monkeypatch.setattr(type(tracker.directory), "exists", lambda self: False)
+        monkeypatch.setattr(type(tracker.directory), "is_dir", lambda self: False)
+        assert "cannot be written to" in tracker.unavailable_reason()
+
     def test_file_is_written_and_found(self, tracker):
         assert tracker.find(REPORT) is None
         filed = tracker.file(REPORT)

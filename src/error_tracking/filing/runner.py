@@ -67,11 +67,14 @@ class FilerThread:
         """Make sure that a thread checks the outbox after this call."""
         with self._lock:
             self._wants_more = True
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="error_tracking.filer", daemon=True
-                )
-                self._thread.start()
+            if self._thread is not None and self._thread.is_alive():
+                return
+            thread = threading.Thread(
+                target=self._run, name="error_tracking.filer", daemon=True
+            )
+            # Raises if no thread can be started now; then the next call tries again.
+            thread.start()
+            self._thread = thread
 
     def wait(self, timeout: float) -> bool:
         """

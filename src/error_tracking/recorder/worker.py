@@ -15,6 +15,7 @@ import logging
 import sys
 import threading
 import time
+import uuid
 from typing import Any
 
 from django.apps import apps
@@ -432,14 +433,15 @@ class Worker:
 
     def _adopt_all(self) -> int:
         """Adopt and drain until no orphan is left: few are adopted at once."""
-        adopted = 0
+        adopted: set[uuid.UUID] = set()
         with self._round_lock, own_connections.may_release():
             while True:
                 self.intake.adopt()
-                orphans = [each for each in self.intake.journals if each.is_adopted]
-                if not orphans:
-                    return adopted
-                adopted += len(orphans)
+                orphans = {each.id for each in self.intake.journals if each.is_adopted}
+                # A file that cannot be deleted is adopted again, although it is stored.
+                if orphans <= adopted:
+                    return len(adopted)
+                adopted |= orphans
                 alias = write_alias(ErrorLog)
                 own_connections.prepare(alias, waits_for_lock=True)
                 with noting_statements(alias):

@@ -45,9 +45,9 @@ class MarkdownTracker(Tracker):
 
     def unavailable_reason(self) -> str:
         """Return why this process cannot write there, ``""`` when it can."""
-        existing = self.directory
-        while not existing.exists():
-            existing = existing.parent
+        folders = (self.directory, *self.directory.parents)
+        # Nothing exists of a drive that Windows does not have.
+        existing = next((each for each in folders if each.exists()), folders[-1])
         if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
             return ""
         return f"PLANNING_DIR cannot be written to by this process: {existing}"
