@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COMMAND_CHARS = 1_000
 
 _OPTION = re.compile(
-    r"(-(?<![\w-]-)-?[A-Za-z][\w-]*+)(?:[ \t]++|\\*[\"'],\s?(?=\\*[\"']))(?!-)(?=\S)"
+    r"(-(?<![\w-]-)-?[A-Za-z][\w-]*+)(?:[ \t]++|\\*[\"'],\s{0,40}+(?=\\*[\"']))(?!-)(?=\S)"
 )
 
 
@@ -41,22 +41,33 @@ def options(text: str, names: Names) -> Iterator[Span]:
                 yield (*found, FILTERED)
 
 
-MAY_BE_SHORT_OPTION = re.compile(r"[ '\"]-(?:[pPuUawAXbko]|-user|-proxy-user|-auth)")
+MAY_BE_SHORT_OPTION = re.compile(r"[ '\"]-(?:[pPuUawAXbkKo]|-user|-proxy-user|-auth)")
 
 _COMMAND = re.compile(
     r"\b(mysql\w{0,10}|mariadb(?:-\w{1,10})?|sshpass|mongo\w{0,8}|7za?|zip|unzip|curl"
     r"|rar|unrar|pdftotext|pdftoppm|pdfinfo|wget|http|redis-cli|"
     r"ldap\w{1,8}|docker|htpasswd|smbclient|svn|ftp|rabbitmqctl|ipmitool|sqlcmd|bcp"
     r"|isql|snmp\w{1,5}|"
-    r"ansible\w{0,12}|openssl|keytool|psql|az(?= login))(?=[ '\"])"
+    r"ansible\w{0,12}|openssl|keytool|psql|az(?= login))(?=[ '\"\\])"
 )
 
-_GAP = r"(?:[ ]|[\"'],\s?[\"'])"
+# Between two words of a command, which may be a list of Python or JSON, on one line or
+# several, in any escape.
+_NEXT_ITEM = r"\\*+[\"'],\s{0,40}+\\*+[\"']"
+_GAP = rf"(?:[ ]|{_NEXT_ITEM})"
 # A word of a command, in the quotes that were opened right before it, or in none.
-_WORD = r"(?:(?<=')[^'\n]++|(?<=\")[^\"\n]++|[^\s\"']++)"
+_WORD = (
+    r"(?:(?<=')(?:[^'\n\\]|\\(?!\\{0,8}'))++"
+    r"|(?<=\")(?:[^\"\n\\]|\\(?!\\{0,8}\"))++"
+    r"|[^\s\"']++)"
+)
+# Where a list ends that has a command's words: an item that nothing follows.
+_LIST_BEGINS = re.compile(rf"(?={_NEXT_ITEM})")
+_LIST_ENDS = re.compile(r"[\"']\s{0,40}+[\])]")
 
 _SHORT_PASSWORD = re.compile(
-    rf"(?<=[ '\"])-[pPw](?:{_GAP}|=)?(?!-)([^\s\"']{{2,}}+|'[^'\n]*+'|\"[^\"\n]*+\")"
+    rf"(?<=[ '\"])-[pPw](?:{_NEXT_ITEM}(?!-)({_WORD})"
+    rf"|[ =]?(?!-)([^\s\"'\\]{{2,}}+|'(?!,)[^'\n]*+'|\"(?!,)[^\"\n]*+\"))"
 )
 _AFTER_P = re.compile(rf"(?<=[ '\"])-P{_GAP}?[\"']?({_WORD})")
 
@@ -81,13 +92,18 @@ _SHORT_OPTIONS = {
         rf"(?<=[ '\"])-U{_GAP}?[\"']?([^\s\"'%]{{1,100}}%[^\s\"']++)"
     ),
     "redis-cli": re.compile(rf"(?<=[ '\"])-a{_GAP}[\"']?({_WORD})"),
-    "htpasswd": re.compile(r"-\w*b\w*\s+\S+\s+\S+\s+(\S+)"),
-    "openssl": re.compile(rf"(?:pass:|(?<=[ '\"])-k{_GAP}[\"']?)([^\s\"']++)"),
+    "htpasswd": re.compile(
+        r"-\w{0,9}?b\w{0,9}"
+        rf"(?:(?:\s++|{_NEXT_ITEM})[^\s\"'\\]++){{2}}(?:\s++|{_NEXT_ITEM})({_WORD})"
+    ),
+    "openssl": re.compile(rf"(?:pass:|(?<=[ '\"])-[kK]{_GAP}[\"']?)([^\s\"'\\]++)"),
     "pdftotext": _PDF_PASSWORD,
     "pdftoppm": _PDF_PASSWORD,
     "pdfinfo": _PDF_PASSWORD,
     "psql": re.compile(r"(?!)"),
-    "docker": re.compile(rf"(?<=login )[^\n]{{0,200}}?(?<=[ '\"])-p{_GAP}([^\s\"']++)"),
+    "docker": re.compile(
+        rf"\blogin(?=[ '\"\\])(?s:.){{0,200}}?(?<=[ '\"])-p{_GAP}[\"']?({_WORD})"
+    ),
     "sqlcmd": _AFTER_P,
     "unzip": _AFTER_P,
     "zip": _AFTER_P,
@@ -106,12 +122,20 @@ def short_options(text: str) -> Iterator[Span]:
     """
     position = 0
     while command := _COMMAND.search(text, position):
-        end = text.find("\n", command.end(), command.end() + COMMAND_CHARS)
-        if end < 0:
-            end = min(len(text), command.end() + COMMAND_CHARS)
-        position = end
-        for option in _options_of(command[1]).finditer(text, command.end(), end):
-            yield option.start(1), option.end(1), FILTERED
+        position = _end_of_command(text, command.end())
+        for option in _options_of(command[1]).finditer(text, command.end(), position):
+            group = option.lastindex or 0
+            yield option.start(group), option.end(group), FILTERED
+
+
+def _end_of_command(text: str, start: int) -> int:
+    """Return where the words of a command end: with its line, or its list."""
+    last = min(len(text), start + COMMAND_CHARS)
+    if _LIST_BEGINS.match(text, start):
+        closing = _LIST_ENDS.search(text, start, last)
+        return closing.end() if closing else last
+    end = text.find("\n", start, last)
+    return last if end < 0 else end
 
 
 def _options_of(command: str) -> re.Pattern[str]:

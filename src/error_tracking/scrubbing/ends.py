@@ -219,6 +219,59 @@ def read_block(text: str, position: int, start: int) -> tuple[int, int] | None:
     return None
 
 
+#: A service shows ten or sixteen codes.
+MOST_CODES = 50
+# A bullet or a number may stand before a code.
+_CODE_LINE = re.compile(
+    r"[ \t]*+(?:[-*+\u2022][ \t]++|\d{1,2}[.):][ \t]++)?"
+    r"([A-Za-z0-9]{3,16}(?:[ \t-]{1,4}[A-Za-z0-9]{3,16}){0,7}+)[ \t\r]*+(?=\n|\Z)"
+)
+_GROUP = re.compile(r"[A-Za-z0-9]+")
+
+
+def read_codes(text: str, begin: int) -> tuple[int, int] | None:
+    """
+    Return where a list of codes begins and ends, one or more on each line.
+
+    Such as those for a day without the second factor: each has digits, or all have
+    groups of the same length. None where fewer than two lines are.
+
+    Args:
+        text: The whole text.
+        begin: The line break before the list.
+    """
+    position = begin + 1
+    if text[position : position + 1] == "\n":
+        position += 1
+    first = last = -1
+    shape: list[int] = []
+    for count in range(MOST_CODES):
+        line = _CODE_LINE.match(text, position)
+        if line is None or not _has_codes(line[1], shape):
+            break
+        if not count:
+            first = line.start(1)
+            shape = [len(group) for group in _GROUP.findall(line[1])]
+        last = line.end(1)
+        position = line.end() + 1
+        if count and position > len(text):
+            break
+    is_list = first >= 0 and text.find("\n", first, last) >= 0
+    return (first, last) if is_list else None
+
+
+def _has_codes(line: str, shape: list[int]) -> bool:
+    """Return whether *line* has codes; *shape* is the length of the groups above."""
+    groups = _GROUP.findall(line)
+    sizes = [len(group) for group in groups]
+    if shape and sizes == shape and len(sizes) > 1:
+        return True
+    if len(groups) > 1 and len(set(sizes)) == 1 and (not shape or "-" in line):
+        return True
+    digits = sum(map(str.isdigit, line))
+    return digits > 0 and (len(groups) == 1 or not shape or sizes == shape)
+
+
 def _indent_of_line(text: str, start: int) -> int:
     """Return how many blanks begin the line that *start* is in."""
     line = text.rfind("\n", max(0, start - INDENT_CHARS), start) + 1

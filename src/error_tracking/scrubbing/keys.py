@@ -78,6 +78,7 @@ _ALWAYS_PARTS = _any_of(
     "privaterschluessel geheimerschlussel cleapi clavesecreta claveapi "
     "claveprivada chaveapi chavesecreta chavesegreta chaveprivada chiaveapi "
     "chiavesegreta chiaveprivata apisleutel privesleutel geheimesleutel "
+    "kartenpruf securityanswer sicherheitsantwort "
     "clesecrete cleprivee accesstok refreshtok secretaccess sharedaccess "
     # The word for a password in more languages.
     "losenord adgangskode salasana lozinka"
@@ -126,7 +127,17 @@ _OF_CODES = re.compile(
     r"reset|access|auth|otp|user|onetime|unico|unique|usage|eenmal|einmal|login|logon|"
     r"mfa|2fa|tfa|sms|activat|aktiv|unlock|pairing|pass|pin|device|emergency|"
     r"wiederherst|recup|herstel|beveilig|zugang|acceso|acesso|accesso|acces|toegang|"
-    r"oauth|exchange|tan"
+    r"oauth|exchange|tan|freischalt|ersatz|notfall|anmelde|inlog|scratch|secours"
+    r"|confiden|conferm|connexion|inicio|uso"
+)
+# "Freischaltcode": the same in one word, as German and Dutch write it.
+_CODE_IN_ONE_WORD = re.compile(r"(\w{3,60})codes?")
+# What follows the noun in French, Spanish, Portuguese and Italian: "code de
+# vérification", "clé privée". Such a word is read with those before it.
+_FOLLOWS_NOUN = re.compile(
+    r"verif|secur|segur|sicur|confirm|conferm|recup|acc?es|secours|confiden|connexion"
+    r"|sesi|sess|uso$|uni[cq]|usag|usuari|activa|ativac|attiva|priv[ae]|secret|segret"
+    r"|tempor|tempora|provis"
 )
 # ``card_number``: the same, but here the code's kind is the whole rest of the name.
 _WHOLE_KINDS_OF_CODES = words("card cc security passport pass")
@@ -236,7 +247,7 @@ _HAS_ANY = re.compile(
     r"state|invite|licen|lizen|voucher|conn|factor|social|identifiants|zugang|anmelde|"
     r"inlog|toegang|beveilig|bestat|bestaet|sicher|relay|magic|grant|pan|nip|tan|wpa|"
     r"sas|losung|palab|palavra|parola|cartao|pkcs|keytab|pgpass|netrc|pac|credit|"
-    r"numero|remember|losenord|kode|salasana|heslo|haslo|jelszo|sifre|lozinka"
+    r"numero|remember|answer|losenord|kode|salasana|heslo|haslo|jelszo|sifre|lozinka"
 )
 _SPLIT = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -296,12 +307,22 @@ def level_of(name: str) -> int:
         if _IN_OTHER_SCRIPTS.search(unicodedata.normalize("NFC", lowered)):
             return ALWAYS
         # "contraseña" is compared as "contrasena".
-        decomposed = unicodedata.normalize("NFD", short).translate(_WITHOUT_STROKE)
-        short = "".join(char for char in decomposed if char.isascii())
+        short = without_accents(short)
         lowered = short.lower()
     if not _HAS_ANY.search(lowered.replace("_", "").replace("-", "")):
         return NO
     return _level_of_words(_words_of(short))
+
+
+def without_accents(text: str) -> str:
+    """Return *text* with the ASCII letters that its letters are made from."""
+    decomposed = unicodedata.normalize("NFD", text).translate(_WITHOUT_STROKE)
+    return "".join(char for char in decomposed if char.isascii())
+
+
+def may_follow_noun(lowered: str) -> bool:
+    """Return whether *lowered* may say of the noun before it what it is for."""
+    return _FOLLOWS_NOUN.match(without_accents(lowered)) is not None
 
 
 def _words_of(name: str) -> list[str]:
@@ -324,7 +345,7 @@ def _level_of_words(parts: list[str]) -> int:
     for index, text in enumerate(parts):
         if text in _WORDS_WITH_RULES:
             level = max(level, _level_of_word(_word_at(parts, index)))
-        elif _is_glued(text):
+        elif _is_glued(text) or _is_code_in_one_word(text):
             # In no list, as most words are: only its end can say something.
             level = max(level, ALWAYS)
     if level >= AS_KEY and _is_about_a_secret(parts):
@@ -429,6 +450,11 @@ def _by_glued_end(word: _Word) -> int | None:
     if _is_glued(word.text):
         return ALWAYS
     return None
+
+
+def _is_code_in_one_word(text: str) -> bool:
+    found = _CODE_IN_ONE_WORD.fullmatch(text)
+    return found is not None and _OF_CODES.match(found[1]) is not None
 
 
 def _is_glued(text: str) -> bool:

@@ -22,6 +22,7 @@ from .ends import (
     end_of_line,
     end_of_unquoted,
     read_block,
+    read_codes,
     read_encoded,
     read_opened,
 )
@@ -76,6 +77,8 @@ _YAML_TAG = re.compile(r"(?:(?:!{1,2}[\w/:.-]{0,40}|&\w{1,40})[ \t]++(?=\S)){1,2
 # PHP's var_dump() puts the type before the value, on the next line.
 _PHP_TYPE = re.compile(r"\s{0,100}string\(\d{1,9}\)\s(?=[\"'])")
 
+_BETWEEN_CODES = re.compile(r"[,;/]? |[,;](?=\w)")
+
 # ODBC quotes a value with braces, and writes a closing one inside of it twice.
 _BRACED = re.compile(r"\{(?:[^}\n]|\}\}){0,200}+\}")
 
@@ -118,6 +121,10 @@ def read_value(
         return None
     position = _skip_type(text, position, separator)
     if text[position] == "\n" or BLOCK.match(text, position):
+        if level >= ALWAYS and text[position] == "\n":
+            codes = read_codes(text, position)
+            if codes is not None:
+                return codes
         return read_block(text, position, pair.start(1))
     braced = _read_braced(text, position, pair)
     if braced is not None:
@@ -199,7 +206,7 @@ def _read_unquoted(
         # "token: Bearer abc"
         return position, end_of_unquoted(text, end + 1)
     if pair[1].lower().endswith("s"):
-        end = _end_of_list(text, end)
+        end = _end_of_list(text, position, end)
     if end > position:
         return position, end
     return None
@@ -231,14 +238,18 @@ def _end_of_config_value(text: str, position: int) -> int:
     return last
 
 
-def _end_of_list(text: str, end: int) -> int:
+def _end_of_list(text: str, start: int, end: int) -> int:
     """Return where a list of codes ends: ``codes: 1234-5678, 2345-6789``."""
-    while text[end : end + 2] == ", ":
-        further = end_of_unquoted(text, end + 2)
-        code = text[end + 2 : further]
+    before = text[start:end]
+    while between := _BETWEEN_CODES.match(text, end):
+        further = end_of_unquoted(text, between.end())
+        code = text[between.end() : further]
         if not is_mixed(code) and not code.replace("-", "").isdigit():
             break
-        end = further
+        # With nothing but a space between, it may be another number of a sentence.
+        if between[0].isspace() and len(code) != len(before):
+            break
+        before, end = code, further
     return end
 
 

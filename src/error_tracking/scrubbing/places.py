@@ -24,7 +24,12 @@ def nameless_spans(text: str, *, is_cut: bool) -> Iterator[Span]:
     """
     if "://" in text:
         yield from _url_passwords(text, is_cut=is_cut)
+        if "otpauth-" in text:
+            for export in _AUTHENTICATOR_EXPORT.finditer(text):
+                yield export.start(1), export.end(1), FILTERED
     if ":" in text:
+        if "P:" in text and _WIFI_SIGN.search(text):
+            yield from _wifi_passwords(text)
         if "@" in text:
             yield from _bare_passwords(text)
         if text.count(":") > 3:
@@ -33,6 +38,8 @@ def nameless_spans(text: str, *, is_cut: bool) -> Iterator[Span]:
         yield from _credentials(text)
     if "LOGIN" in text or "PASS " in text or "334 " in text:
         yield from _dialogues(text)
+    if " login " in text:
+        yield from _typed_logins(text)
     if "pw " in text or "pass " in text:
         yield from _directives(text)
     if "/" in text and ("@" in text or _has_oracle_tool(text)):
@@ -67,6 +74,48 @@ def _credentials(text: str) -> Iterator[Span]:
     for command in _AUTH_COMMAND.finditer(text):
         if is_mixed(command[1]):
             yield command.start(1), command.end(1), FILTERED
+    for answer in _SASL.finditer(text):
+        if _is_base64(answer[1]):
+            yield answer.start(1), answer.end(1), FILTERED
+
+
+#: ``AUTH`` of SMTP and POP3, ``AUTHENTICATE`` of IMAP and IRC, with what proves who it
+#: is (RFC 4954, RFC 9051): Base64 of any letters.
+_SASL = re.compile(
+    r"AUTH(?:ENTICATE)? [\"']?"
+    r"(?:PLAIN|LOGIN|XOAUTH2?|OAUTHBEARER|EXTERNAL|NTLM|GSSAPI|CRAM-MD5|DIGEST-MD5"
+    r"|SCRAM-SHA-\d{1,3}(?:-PLUS)?)[\"']?,? [\"']?([A-Za-z0-9+/]{4,2000}+=*+)"
+)
+
+
+def _is_base64(value: str) -> bool:
+    """Return whether *value* is no word and no other mechanism: ``AUTH PLAIN LOGIN``."""
+    if len(value) % 4:
+        return False
+    letters = value.rstrip("=")
+    is_word = letters.islower() or letters.isupper() or letters.istitle()
+    return not is_word or letters != value
+
+
+#: What an authenticator app exports: the keys of all accounts, in one parameter.
+_AUTHENTICATOR_EXPORT = re.compile(
+    r"otpauth-migration://[^\s?]{0,100}\?data=([^\s\"'<>&]++)"
+)
+
+#: What a QR code has that connects a telephone: ``WIFI:S:name;T:WPA;P:password;;``. A
+#: backslash stands before a sign that is the value's own.
+_WIFI_SIGN = re.compile(r"\bWIFI:(?=[A-Z]\w{0,3}:)", re.IGNORECASE)
+_WIFI_FIELD = re.compile(r"([A-Za-z]\w{0,3}):((?:[^;\\\n]|\\.)*+)(?:;|(?=\n)|\Z)")
+
+
+def _wifi_passwords(text: str) -> Iterator[Span]:
+    position = 0
+    while sign := _WIFI_SIGN.search(text, position):
+        position = sign.end()
+        while field := _WIFI_FIELD.match(text, position):
+            position = field.end()
+            if field[1] in {"P", "p"} and field[2]:
+                yield field.start(2), field.end(2), FILTERED
 
 
 _SCHEME = re.compile(r"://")
@@ -271,7 +320,7 @@ def _oracle_spans(text: str) -> Iterator[Span]:
 
 #: What clients of IMAP and FTP send: ``a1 LOGIN ann x``, ``USER ann``, ``PASS x``.
 _LOGIN = re.compile(
-    r"\b[A-Za-z]{0,5}\d{1,5} LOGIN [\"']?[\w.@+-]{1,100}[\"']? (\"[^\"\n]{1,200}\""
+    r"(?:\b[A-Za-z]{0,5}\d{1,5}|(?<![^\s>\"'])[.*]) LOGIN [\"']?[\w.@+-]{1,100}[\"']? (\"[^\"\n]{1,200}\""
     r"|[^\s\"'\\]{1,200})"
 )
 _PASS = re.compile(
@@ -286,15 +335,66 @@ _ANSWER = re.compile(
 )
 
 
+#: The same in small letters, as people type it: the tag is a number of "a" then, and
+#: nothing follows.
+_TYPED_TAG = re.compile(r"(?<![^\s>\"'])a\d{1,5}\Z")
+_TYPED_LOGIN = re.compile(
+    r" login [\"']?[\w.@+-]{1,100}[\"']? "
+    r"([^\s\"'\\]{1,200}+)[\"']?(?=\s*+(?:\\r|\n|\Z))"
+)
+TAG_CHARS = 7
+#: ``PASS x`` alone on the rest of its line, behind what a client's log has before a
+#: command. Test runners write "PASS" and a name too.
+_PASS_LINE = re.compile(r"PASS ([^\s\"'\\]{1,200}+)(?=[ \t\r]*+(?:\n|\\[rn]|\Z))")
+_CLIENT_BEFORE = re.compile(
+    r"(?:(?:\A|[\n>])[ \t]{0,8}(?:>|-->|---->|<--|<<|C:)"
+    r"|\b(?:ftps?|ftplib|pop3?|poplib|irc|client|command|cmd|sent|send|sending|request)"
+    r"\b[^\n:>]{0,12}[:>]) ?\Z",
+    re.IGNORECASE,
+)
+CLIENT_CHARS = 40
+#: How far it is looked for what a dialogue has, once for each "PASS".
+DIALOGUE_CHARS = 2_000
+#: What such a dialogue has on its other lines: a name, an answer.
+_DIALOGUE_LINE = re.compile(
+    r"^[ \t]{0,8}(?:[<>CS:-]{1,5} ?)?"
+    r"(?:(?:USER|NICK) \S|(?:220|230|331|530)[ -]\S|\+OK\b)",
+    re.MULTILINE,
+)
+
+
 def _dialogues(text: str) -> Iterator[Span]:
     for pattern in (_LOGIN, _PASS):
         for found in pattern.finditer(text):
             group = 1 if found[1] else 2
             yield found.start(group), found.end(group), FILTERED
+    if "PASS " in text:
+        yield from _lines_of_clients(text)
     asked = text.find("334 ")
     if asked >= 0:
         for answer in _ANSWER.finditer(text, asked):
             yield answer.start(1), answer.end(1), FILTERED
+
+
+def _typed_logins(text: str) -> Iterator[Span]:
+    for login in _TYPED_LOGIN.finditer(text):
+        at = login.start()
+        if _TYPED_TAG.search(text, max(0, at - TAG_CHARS), at):
+            yield login.start(1), login.end(1), FILTERED
+
+
+def _lines_of_clients(text: str) -> Iterator[Span]:
+    for line in _PASS_LINE.finditer(text):
+        start = line.start()
+        if text[start - 1 : start].isalnum():
+            continue
+        first = max(0, start - CLIENT_CHARS)
+        if _CLIENT_BEFORE.search(text, first, start) or _is_dialogue(text):
+            yield line.start(1), line.end(1), FILTERED
+
+
+def _is_dialogue(text: str) -> bool:
+    return _DIALOGUE_LINE.search(text[:DIALOGUE_CHARS]) is not None
 
 
 #: Lines of configuration whose names are no words: ``requirepass x``, ``bindpw x``.

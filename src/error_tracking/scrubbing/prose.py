@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .ends import QUOTED_CHARS, read_opened
+from .ends import read_opened
 from .keys import ALWAYS, AS_KEY, NAME_CHARS, NO, Names, words
 from .values import FILTERED, Span, is_mixed, is_token_like
 
@@ -28,7 +28,7 @@ NO_VALUES = words(
     "string integer "
     "boolean text number empty blank unset of for from with without in on at to and or "
     "if when because "
-    "already does did do doesn't didn't isn't please use using see your you we our by "
+    "already does did do doesn't didn't isn't can't won't mustn't shouldn't please use using see your you we our by "
     "as only at least "
     "more less than ok okay unknown default failed error wrong incorrect mismatch "
     "changed reset type "
@@ -156,7 +156,7 @@ def phrases(text: str, lowered: str, names: Names) -> Iterator[Span]:
         end = found.end(2)
         if text[end - 1] in "\"'`":
             quoted = read_opened(text, first)
-            if quoted is None or quoted[1] - first > QUOTED_CHARS:
+            if quoted is None:
                 continue
             end = quoted[1]
         if _is_said(found[1], text[first:end], names):

@@ -80,8 +80,9 @@ KEPT_HEADERS = words(
 )
 
 
-# Without one of these signs a text has no pairs, addresses, numbers or commands in it.
-_SIGNS = re.compile(r"[=@\uff1a\uff20$:%*<&'\"0-9-]")
+# Without one of these signs a text has no pairs, addresses, numbers, commands or tables
+# in it.
+_SIGNS = re.compile(r"[=@\uff1a\uff20$:%*<&'\"0-9|\t\u2502\u2503\u2551-]")
 
 
 # A letter outside ASCII as JSON writes it, or bytes of it: "contrase\\u00f1a",

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from .commands import MAY_BE_SHORT_OPTION, options, short_options, windows_shares
 from .databases import quoted_rows
 from .ends import INDENT_CHARS, end_of_unquoted, read_opened
-from .keys import ALWAYS, AS_KEY, NAME_CHARS, NO, Names, words
+from .keys import ALWAYS, AS_KEY, NAME_CHARS, NO, Names, may_follow_noun, words
 from .markup import elements
 from .pair_values import PAIR, is_config_line, read_value
 from .places import nameless_spans
@@ -38,6 +38,7 @@ from .prose import (
     is_code,
     phrases,
 )
+from .tables import cells, has_lines
 from .values import FILTERED, Span, is_mixed, is_token_like
 
 if TYPE_CHECKING:
@@ -84,9 +85,12 @@ _BY_WORDS_BEFORE = -3
 _COPULA = -4
 
 _NOUNS_BY_THEIR_ADJECTIVE = words(
-    "number phrase words id no value string passe ordine api secreta segreta privada "
+    "number phrase words answer id no value string passe ordine api secreta segreta privada "
     "privata"
 )
+# Nouns that all that follows them belongs to, and how many words that may be.
+_NOUNS_OF_PHRASES = words("code codes código códigos codigo codigos codice codici")
+NOUN_WORDS = 5
 _OF = words("of de d da di del des du")
 _OF_VERBS = COPULAS | PARTICIPLES
 _BETWEEN_WORDS = frozenset(" -'\u2019")
@@ -111,7 +115,11 @@ _ROW_OF = re.compile(
 )
 _ITEM_OPENS = re.compile(r"[(\[]b?\\*[\"'`]\Z")
 _ITEM_CLOSES = re.compile(r"\s?,?\s?[)\]]")
-_TUPLE = re.compile(r"\{:?(\w{1,60}+), ?(?=[\"'])")
+# Or something follows that is no text: texts alone may all be names of fields.
+_OTHER_ITEM = r",\s?(?:[\d\[({:-]|[Tt]rue\b|[Ff]alse\b|None\b|null\b|nil\b)"
+_ITEM_GOES_ON = re.compile(_OTHER_ITEM)
+_TUPLE = re.compile(r"\{ ?(?::?(\w{1,60}+)|([\"'])(\w{1,60}+)\2) ?, ?(?:<<)?(?=[\"'])")
+_TUPLE_CLOSES = re.compile(r"(?:/utf8)?(?:>>)? ?(?:\}|(,))")
 
 # The header of a part of a multipart form with its name, up to the empty line; line
 # breaks may be escaped.
@@ -126,6 +134,9 @@ _PART_END = re.compile(rf"{_LINE_BREAK}--")
 
 # What Django REST framework has beside each message: ErrorDetail(string="…", code="x").
 _CODE_OF_DETAIL = re.compile(r", code='[a-z_]{1,40}'(?=\))")
+
+# "PASS: 12 tests", "PASS: TestLogin (0.00s)": what a test runner writes.
+_TEST_RESULT = re.compile(r" (?:\d{1,6} [a-z]|\w{1,100}+ \(\d)")
 
 # What stands around a value and is no part of it.
 _AROUND_VALUE = "\\\"'`,;()[]{} \n\t"
@@ -199,11 +210,17 @@ class TextReader:
         yield from nameless_spans(text, is_cut=is_cut)
         # A few letters become two in lower case; positions would then not be the same.
         has_same_positions = len(lowered) == len(text)
-        if has_same_positions and has_noun(lowered):
+        has_any_noun = has_noun(lowered)
+        if has_same_positions and has_any_noun:
             yield from phrases(text, lowered, self._names)
+        is_drawn = "|" in text or "\t" in text
+        if not is_drawn and not text.isascii():
+            is_drawn = has_lines(text)
+        if is_drawn or (has_any_noun and "\n" in text):
+            yield from cells(text, self._names, is_drawn=is_drawn)
         if "orm-data" in text:
             yield from _multipart(text, self._names)
-        if "{" in text and (', "' in text or ", '" in text):
+        if "{" in text and "," in text:
             yield from self._tuples(text)
         yield from quoted_rows(text, lowered, self._names)
 
@@ -341,6 +358,12 @@ class TextReader:
             return None
         if pair[4] == "," and not _is_item(text, name.start, pair):
             return None
+        if (
+            pair[1] == "PASS"
+            and pair[4] == ":"
+            and _TEST_RESULT.match(text, pair.end())
+        ):
+            return None
         found = read_value(text, pair.end(), pair, level)
         if found is None or not self._is_secret(text, pair, name, level, found):
             return None
@@ -373,6 +396,10 @@ class TextReader:
         adjectives = parts[-2:]
         if parts[-1].lower() in _OF and len(parts) > 2:
             adjectives = parts[-3:]
+        for count, part in enumerate(parts[-NOUN_WORDS:]):
+            if part.lower() in _NOUNS_OF_PHRASES:
+                # "code à usage unique", "código de inicio de sesión"
+                adjectives = parts[-NOUN_WORDS:][count:]
         known = [part for part in adjectives if part.isalpha()]
         return self._names.level("_".join([*known, name]))
 
@@ -446,12 +473,23 @@ class TextReader:
         return is_code(value, name, self._names)
 
     def _tuples(self, text: str) -> Iterator[Span]:
-        """Yield the second item of Erlang's and Elixir's ``{password, "x"}``."""
+        """Yield the second item of Erlang's and Elixir's ``{password, "x", 1}``."""
         for first in _TUPLE.finditer(text):
-            if self._names.level(first[1]) >= ALWAYS:
-                found = read_opened(text, first.end())
-                if found and text[found[1] : found[1] + 1] == "}":
-                    yield (*found, FILTERED)
+            if self._names.level(first[1] or first[3]) < ALWAYS:
+                continue
+            found = read_opened(text, first.end())
+            closes = found and _TUPLE_CLOSES.match(text, found[1])
+            if not found or not closes:
+                continue
+            goes_on = closes[1] is not None
+            bare = text[found[0] : found[1]].strip("\"'")
+            if first[3] and not _ITEM_GOES_ON.match(text, closes.start(1)):
+                # A set of texts, which may be names of fields.
+                continue
+            if goes_on and bare.partition(" ")[0].lower() in NO_VALUES:
+                # The message of a validation: {:password, "is too short", []}
+                continue
+            yield (*found, FILTERED)
 
 
 def _may_have_pairs(text: str) -> bool:
@@ -478,6 +516,8 @@ def _kind_of_harmless(lowered: str) -> int:
         return _BY_WORDS_BEFORE
     if lowered in COPULAS or lowered in TO:
         return _COPULA
+    if may_follow_noun(lowered):
+        return _BY_WORDS_BEFORE
     return NO
 
 
@@ -526,7 +566,11 @@ def _is_item(text: str, start: int, pair: re.Match[str]) -> bool:
     if text[position : position + 1] in {"(", "[", "{"}:
         return True
     found = read_opened(text, position)
-    return found is not None and _ITEM_CLOSES.match(text, found[1]) is not None
+    if found is None:
+        return False
+    if _ITEM_CLOSES.match(text, found[1]):
+        return True
+    return _ITEM_GOES_ON.match(text, found[1]) is not None
 
 
 def _is_in_query(text: str, start: int, pair: re.Match[str]) -> bool:
