@@ -251,3 +251,40 @@ def test_secret_behind_many_lines_and_in_a_wide_table():
 )
 def test_what_cannot_be_told_from_harmless_text_stays(text):
     assert scrubber.text(text) == text
+
+
+@pytest.mark.parametrize("dash", ["-", "--", "\u2013", "\u2014"])
+@pytest.mark.parametrize("name", NAMES + PHRASES)
+def test_value_behind_a_dash_is_removed(name, dash):
+    for value in ("471123", "hunter2", "p@ss!7"):
+        for text in (
+            f"{name} {dash} {value}",
+            f"Hello Ann,\n{name} {dash} {value}\nRegards",
+            f"Login failed: {name} {dash} {value}.",
+            f"  * {name} {dash} {value}\n  * User {dash} ann",
+        ):
+            cleaned = scrubber.text(text)
+            assert value not in cleaned
+            assert cleaned == text.replace(value, FILTERED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Password - required",
+        "PIN \u2014 four digits",
+        "Password reset - 12345 requests today",
+        "2026-11-28 12:00:01 - INFO - password changed for user 471123",
+        "password - must have 12 characters",
+        "Token - 2026 edition",
+        "Chapter 4: Passwords - 120 pages",
+        "token count - 4711",
+        "error code - 5012",
+        "Error code \u2014 E5012",
+        "zip code - 90210",
+        "invalid password - 3021 attempts",
+        "pip install - password2",
+    ],
+)
+def test_headings_and_counts_behind_a_dash_stay(text):
+    assert scrubber.text(text) == text

@@ -353,7 +353,7 @@ _CLIENT_BEFORE = re.compile(
     re.IGNORECASE,
 )
 CLIENT_CHARS = 40
-#: How far it is looked for what a dialogue has, once for each "PASS".
+#: How far it is looked for what a dialogue has.
 DIALOGUE_CHARS = 2_000
 #: What such a dialogue has on its other lines: a name, an answer.
 _DIALOGUE_LINE = re.compile(
@@ -384,17 +384,14 @@ def _typed_logins(text: str) -> Iterator[Span]:
 
 
 def _lines_of_clients(text: str) -> Iterator[Span]:
+    is_dialogue = _DIALOGUE_LINE.search(text[:DIALOGUE_CHARS]) is not None
     for line in _PASS_LINE.finditer(text):
         start = line.start()
         if text[start - 1 : start].isalnum():
             continue
         first = max(0, start - CLIENT_CHARS)
-        if _CLIENT_BEFORE.search(text, first, start) or _is_dialogue(text):
+        if is_dialogue or _CLIENT_BEFORE.search(text, first, start):
             yield line.start(1), line.end(1), FILTERED
-
-
-def _is_dialogue(text: str) -> bool:
-    return _DIALOGUE_LINE.search(text[:DIALOGUE_CHARS]) is not None
 
 
 #: Lines of configuration whose names are no words: ``requirepass x``, ``bindpw x``.

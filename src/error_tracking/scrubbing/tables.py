@@ -7,6 +7,8 @@ stands above a column makes its cells secret; a name that begins a row, the cell
 it. Prose has bars and tabs as well, so a cell beside a name has to look like a value,
 and a list without bars needs a line that can only be its header.
 
+People write such rows with a dash as well: "PIN — 471123".
+
 Each line is read once, and only where a text has a separator and a secret's name.
 """
 
@@ -43,6 +45,15 @@ _FIELD = re.compile(r"[A-Za-z_][\w.-]*+")
 _NUMBER = re.compile(r"\d{1,9}[.)]?")
 _TYPE = re.compile(r"[A-Za-z_]+\([^()]{0,40}\)|[A-Za-z_]+\[[^\[\]]{0,40}\]")
 _LISTS = (re.compile(r","), re.compile(r";"))
+
+# A dash between blanks, and one word that ends its line or its part of a sentence.
+_DASHED_VALUE = re.compile(r" (?:--?|\u2013|\u2014) (\S{4,200}+)[ \t\r]*+(?=\n|\Z)")
+# The name before the dash, at the beginning of a line or behind a sign.
+_NAME_BEFORE = re.compile(
+    r"(?:\A|[\n.:;,(>])[ \t*\u2022]{0,8}+([^\W\d_][\w '\u2019/-]{1,59}+)\Z"
+)
+_BEFORE_DASH = 70
+_ENDS_OF_SENTENCES = ".,;)\"'"
 
 # Secret as names of pairs, but what stands beside or below in a table is often a word
 # about them: a test that passed, the purpose of a cookie, a kind of token.
@@ -81,6 +92,13 @@ class _Header(NamedTuple):
     size: int
 
 
+def has_dash(text: str) -> bool:
+    """Return whether *text* has a dash between blanks: most texts have none."""
+    if " - " in text or " -- " in text:
+        return True
+    return not text.isascii() and (" \u2013 " in text or " \u2014 " in text)
+
+
 def has_lines(text: str) -> bool:
     """Return whether *text* has the lines of Unicode that tables are drawn with."""
     return "\u2502" in text or "\u2503" in text or "\u2551" in text
@@ -102,6 +120,26 @@ def cells(text: str, names: Names, *, is_drawn: bool) -> Iterator[Span]:
     for separator in _LISTS:
         if separator.pattern in text:
             yield from _lists(text, names, separator)
+
+
+def dashed(text: str, names: Names) -> Iterator[Span]:
+    """
+    Yield what stands behind a secret's name and a dash.
+
+    Headings, titles and lists have dashes too, so only a number or what is no word
+    counts as a value.
+    """
+    for found in _DASHED_VALUE.finditer(text):
+        value = found[1].rstrip(_ENDS_OF_SENTENCES)
+        if not (value.isdigit() or is_mixed(value) or is_token_like(value)):
+            continue
+        end = found.start()
+        name = _NAME_BEFORE.search(text, max(0, end - _BEFORE_DASH), end)
+        if name is None or name[1].lower() in _LOOSE:
+            continue
+        if _is_secret_name(name[1], names):
+            start = found.start(1)
+            yield start, start + len(value), FILTERED
 
 
 def _tables(text: str, names: Names, separator: re.Pattern[str]) -> Iterator[Span]:

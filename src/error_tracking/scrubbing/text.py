@@ -38,7 +38,7 @@ from .prose import (
     is_code,
     phrases,
 )
-from .tables import cells, has_lines
+from .tables import cells, dashed, has_dash, has_lines
 from .values import FILTERED, Span, is_mixed, is_token_like
 
 if TYPE_CHECKING:
@@ -218,6 +218,8 @@ class TextReader:
             is_drawn = has_lines(text)
         if is_drawn or (has_any_noun and "\n" in text):
             yield from cells(text, self._names, is_drawn=is_drawn)
+        if has_dash(text):
+            yield from dashed(text, self._names)
         if "orm-data" in text:
             yield from _multipart(text, self._names)
         if "{" in text and "," in text:
