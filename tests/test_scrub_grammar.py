@@ -1167,6 +1167,19 @@ def test_time_is_linear_in_the_text(evil):
     assert took[1] < 32 * took[0] + 0.05
 
 
+@pytest.mark.parametrize("sign", ["-", "\u2500", "-|", " |", "=", ": "])
+def test_time_is_linear_in_a_line_of_a_table(sign):
+    """The line is nearly one that only separates rows, to its last sign."""
+
+    def line(length):
+        return "pw|\n" + (sign * length)[:length] + "x|"
+
+    took = [
+        min(seconds_for(line(size)) for _ in range(3)) for size in (20_000, 160_000)
+    ]
+    assert took[1] < 32 * took[0] + 0.05
+
+
 def seconds_for(text):
     start = time.thread_time()
     scrubber.text(text, len(text))

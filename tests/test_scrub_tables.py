@@ -288,3 +288,45 @@ def test_value_behind_a_dash_is_removed(name, dash):
 )
 def test_headings_and_counts_behind_a_dash_stay(text):
     assert scrubber.text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "('password', 'varchar', False)",
+        "('password', 'VARCHAR(128)', None, None)",
+        '("password", "CharField", {"max_length": 128})',
+        "ValidationError: ('password', 'too_short', {'min': 8})",
+        "KeyError: ('password', 'user', 12)",
+        "AlterField('token', 'key', 12)",
+        '("token", "bearer", 3600)',
+        '["token", "uuid", None]',
+        '{"password", "min_length", 8}',
+        "| API keys | 12 |\n| Users | 4 |",
+        "| Name | Count |\n|---|---|\n| Password resets | 1234 |",
+        "| Login tokens | 4200 |",
+        "user_id,login_tokens,password_resets\n1,2,30",
+        "password_reset,token_refresh\n1200,3100",
+        "| step | took |\n|---|---|\n| password | 0.12s |",
+        "| step | password | code |\n|---|---|---|\n| locked | correct | 423 |",
+        "| Field | Done |\n|---|---|\n| password | ✅ |",
+        "Step a1 login page ok",
+        "a1 login attempt failed",
+        "INFO a2 login page loaded",
+        "220 passed in 3.1s\nPASS test_a",
+        "331 tests collected\nPASS test_login",
+        "Missing secrets:\nDB1\nAWS2",
+        "API keys:\nkey1\nkey2",
+        "backup codes:\nthis that\nhave been\nused already",
+        "Código de acceso: inválido",
+        "Código de verificación: incorrecto",
+        "Code d'accès : refusé",
+        "Freischaltcode: ungültig",
+        "codice di conferma: scaduto",
+        "Jira: Change password - AB-1234",
+        "metrics: api_keys - 1200",
+        "API key - https://x.org/a1",
+    ],
+)
+def test_what_only_looks_like_a_secret_stays(text):
+    assert scrubber.text(text) == text

@@ -29,11 +29,14 @@ def delete_clients(rows: QuerySet[GroupClient]) -> int:
     """
     if not rows.exists():
         return 0
+    muted = rows.filter(group__bug__muted_until_people__isnull=False)
+    bugs: list[Any] = sorted(set(muted.values_list("group__bug", flat=True)))
     with transaction.atomic(using=write_alias(GroupClient)):
-        waiting = KnownBug.all_objects.filter(muted_until_people__isnull=False)
-        # This locks the rows: two processes that delete the same clients lower once.
-        waiting.update(muted_until_people=F("muted_until_people"))
-        met = rows.filter(group__bug__muted_until_people__isnull=False)
+        for pk in bugs:
+            # This locks the row: two processes that delete the same clients lower once.
+            # In the order of the keys, as the recorder does.
+            _waiting(pk).update(muted_until_people=F("muted_until_people"))
+        met = rows.filter(group__bug__in=bugs)
         before = set(met.values_list("group__bug", "hash"))
         deleted, _ = rows.delete()
         if before:
@@ -54,5 +57,9 @@ def _lower(gone: Iterable[_Met]) -> None:
     for pk, number in sorted(people.items()):
         # Never below 0: MariaDB refuses to subtract more from an unsigned column.
         at_least = Greatest(F("muted_until_people"), number)
-        row = KnownBug.all_objects.filter(pk=pk)
-        row.update(muted_until_people=at_least - number)
+        _waiting(pk).update(muted_until_people=at_least - number)
+
+
+def _waiting(pk: Any) -> QuerySet[KnownBug]:
+    """Return the row of the bug *pk* if it is muted until more people are affected."""
+    return KnownBug.all_objects.filter(pk=pk, muted_until_people__isnull=False)

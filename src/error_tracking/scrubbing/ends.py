@@ -266,9 +266,12 @@ def _has_codes(line: str, shape: list[int]) -> bool:
     sizes = [len(group) for group in groups]
     if shape and sizes == shape and len(sizes) > 1:
         return True
-    if len(groups) > 1 and len(set(sizes)) == 1 and (not shape or "-" in line):
-        return True
     digits = sum(map(str.isdigit, line))
+    # "this that" has groups of one length as well.
+    is_no_prose = digits > 0 or "-" in line or line.isupper()
+    is_even = len(groups) > 1 and len(set(sizes)) == 1
+    if is_even and is_no_prose and (not shape or "-" in line):
+        return True
     return digits > 0 and (len(groups) == 1 or not shape or sizes == shape)
 
 

@@ -77,6 +77,9 @@ _YAML_TAG = re.compile(r"(?:(?:!{1,2}[\w/:.-]{0,40}|&\w{1,40})[ \t]++(?=\S)){1,2
 # PHP's var_dump() puts the type before the value, on the next line.
 _PHP_TYPE = re.compile(r"\s{0,100}string\(\d{1,9}\)\s(?=[\"'])")
 
+# Under "API keys:" stand their names.
+_OF_CODES = re.compile(r"code|c[o\u00f3]dig|codic|kode|otp|tan|pin")
+_TITLE_CHARS = 60
 _BETWEEN_CODES = re.compile(r"[,;/]? |[,;](?=\w)")
 
 # ODBC quotes a value with braces, and writes a closing one inside of it twice.
@@ -121,7 +124,7 @@ def read_value(
         return None
     position = _skip_type(text, position, separator)
     if text[position] == "\n" or BLOCK.match(text, position):
-        if level >= ALWAYS and text[position] == "\n":
+        if level >= ALWAYS and text[position] == "\n" and _is_title(text, pair):
             codes = read_codes(text, position)
             if codes is not None:
                 return codes
@@ -152,6 +155,13 @@ def _skip_type(text: str, position: int, separator: str) -> int:
     if declared is None:
         return position
     return declared.end()
+
+
+def _is_title(text: str, pair: re.Match[str]) -> bool:
+    """Return whether the line of *pair* is about codes: "Your backup codes are:"."""
+    line = text.rfind("\n", max(0, pair.start() - _TITLE_CHARS), pair.start()) + 1
+    first = max(line, pair.start() - _TITLE_CHARS)
+    return _OF_CODES.search(text[first : pair.end()].lower()) is not None
 
 
 def _read_braced(

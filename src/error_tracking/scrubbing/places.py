@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .ends import read_opened
+from .keys import words
 from .values import FILTERED, Span, is_mixed, is_token_like
 
 if TYPE_CHECKING:
@@ -343,6 +344,11 @@ _TYPED_LOGIN = re.compile(
     r"([^\s\"'\\]{1,200}+)[\"']?(?=\s*+(?:\\r|\n|\Z))"
 )
 TAG_CHARS = 7
+#: "Step a1 login page ok"
+_OF_LOGIN_PAGES = words(
+    "ok loaded works opened shown tested again page form screen failed failure succeeded "
+    "successful passes passed fails times out"
+)
 #: ``PASS x`` alone on the rest of its line, behind what a client's log has before a
 #: command. Test runners write "PASS" and a name too.
 _PASS_LINE = re.compile(r"PASS ([^\s\"'\\]{1,200}+)(?=[ \t\r]*+(?:\n|\\[rn]|\Z))")
@@ -358,7 +364,9 @@ DIALOGUE_CHARS = 2_000
 #: What such a dialogue has on its other lines: a name, an answer.
 _DIALOGUE_LINE = re.compile(
     r"^[ \t]{0,8}(?:[<>CS:-]{1,5} ?)?"
-    r"(?:(?:USER|NICK) \S|(?:220|230|331|530)[ -]\S|\+OK\b)",
+    r"(?:(?:USER|NICK) \S"
+    r"|(?:220|230|331|530)[ -](?!(?:tests?|items?|passed|failed|collected)\b)\S"
+    r"|\+OK\b)",
     re.MULTILINE,
 )
 
@@ -378,6 +386,8 @@ def _dialogues(text: str) -> Iterator[Span]:
 
 def _typed_logins(text: str) -> Iterator[Span]:
     for login in _TYPED_LOGIN.finditer(text):
+        if login[1].lower() in _OF_LOGIN_PAGES:
+            continue
         at = login.start()
         if _TYPED_TAG.search(text, max(0, at - TAG_CHARS), at):
             yield login.start(1), login.end(1), FILTERED

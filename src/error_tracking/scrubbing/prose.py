@@ -38,7 +38,13 @@ NO_VALUES = words(
     "contains field value "
     "ensure enter "
     "der die das ist le la est el es il non nicht pas charfield textfield emailfield "
-    "varchar char"
+    "varchar char duplicate "
+    "ungültig falsch abgelaufen fehlt fehlgeschlagen erforderlich "
+    "invalide incorrecte refusé refusée expiré expirée manquant manquante requis requise "
+    "inválido inválida incorrecto incorrecta caducado caducada vencido requerido obligatorio "
+    "incorreto incorreta expirado expirada obrigatório "
+    "errato errata scaduto scaduta mancante richiesto "
+    "ongeldig onjuist verlopen verplicht"
 )
 
 # What stands between a name and its value in a sentence, in the languages of the names:

@@ -35,9 +35,7 @@ MOST_WORDS = 5
 _BARS = re.compile(r"[|\u2502\u2503\u2551]+")
 _TABS = re.compile(r"\t")
 # A line that only separates rows: "|---|:--:|", "+----+", "----+----", "├──┼──┤".
-_RULE = re.compile(
-    r"[ \t|+:=\u2500-\u257f-]*[=\u2500-\u257f-][ \t|+:=\u2500-\u257f-]*+"
-)
+_RULE = re.compile(r"[ \t|+:]*+[=\u2500-\u257f-][ \t|+:=\u2500-\u257f-]*+")
 # What Markdown puts around a word.
 _MARKS = " \t\r*_`\"'~"
 _NAME = re.compile(r"[^\W_][\w '\u2019./()-]*+")
@@ -62,7 +60,11 @@ _LOOSE = words(
 )
 _NO_NAMES = words("pass passes passed")
 # "password reset" is something that happens.
-_EVENTS = words("reset recovery update request link mail email login hint")
+_EVENTS = words(
+    "reset resets recovery update updates request requests refresh link links mail email "
+    "login hint"
+)
+_LAST_WORD = re.compile(r"[^\s_]*\Z")
 # What columns beside a secret's are called, and no value.
 _OTHER_FIELDS = words(
     "user username name email id login host url key value type field description note "
@@ -72,6 +74,16 @@ _OTHER_FIELDS = words(
 
 # The column of the values, in the languages of the names.
 _VALUES = words("value values wert valeur valor valore waarde example beispiel")
+# What became of a secret: "| password | correct |".
+_STATES = words("correct right valid partial full prompted masked hidden rotated")
+# "0.12s", "42", "3.5%": how long, how many. The shortest secret has three digits.
+_AMOUNT = re.compile(r"\d{1,2}|\d{1,9}(?:\.\d{1,6})?\s?(?:ms|s|%)|\d{1,9}\.\d{1,6}")
+# What is counted: "API keys", but not "backup codes".
+_COUNTED = re.compile(
+    r".*(?:password|token|secret|key|credential|login|session|cookie)s:?", re.IGNORECASE
+)
+# "AB-1234": an issue.
+_ISSUE = re.compile(r"[A-Z]{1,9}-\d{1,9}")
 # "invalid password" is counted: words that no value begins with, but articles.
 _ADJECTIVES = NO_VALUES - words("la le il el der die das the your our")
 
@@ -133,9 +145,11 @@ def dashed(text: str, names: Names) -> Iterator[Span]:
         value = found[1].rstrip(_ENDS_OF_SENTENCES)
         if not (value.isdigit() or is_mixed(value) or is_token_like(value)):
             continue
+        if "://" in value or _ISSUE.fullmatch(value):
+            continue
         end = found.start()
         name = _NAME_BEFORE.search(text, max(0, end - _BEFORE_DASH), end)
-        if name is None or name[1].lower() in _LOOSE:
+        if name is None or _is_loose(name[1]):
             continue
         if _is_secret_name(name[1], names):
             start = found.start(1)
@@ -218,7 +232,7 @@ def _header_of(
     columns: dict[int, bool] = {}
     for index, cell in enumerate(first):
         if _is_secret_name(cell.text, names):
-            columns[index] = cell.text.lower() in _LOOSE
+            columns[index] = _is_loose(cell.text)
     if not has_rule:
         # Without a rule, only fields make a header, and a name that begins the
         # line may be that of a row.
@@ -274,10 +288,15 @@ def _beside(
     else:
         cell = row[first + 1]
         is_sure = len(row) == first + 2 and header is None and not is_bare
-    if name.text.lower() in _LOOSE:
+    if _is_loose(name.text):
         is_sure = False
     if _is_value(cell.text, is_sure=is_sure):
         yield cell.start, cell.end, FILTERED
+
+
+def _is_loose(name: str) -> bool:
+    """Return whether a word or a number beside *name* may say something about it."""
+    return name.lower() in _LOOSE or _COUNTED.fullmatch(name) is not None
 
 
 def _is_secret_name(text: str, names: Names) -> bool:
@@ -287,7 +306,10 @@ def _is_secret_name(text: str, names: Names) -> bool:
     parts = text.rstrip(":").lower().split()
     if len(parts) > MOST_WORDS or text.lower() in _NO_NAMES:
         return False
-    if len(parts) > 1 and (parts[-1] in _EVENTS or parts[0] in _ADJECTIVES):
+    if len(parts) > 1 and parts[0] in _ADJECTIVES:
+        return False
+    last = _LAST_WORD.search(text.rstrip(":").lower())
+    if last is not None and last[0] in _EVENTS:
         return False
     return names.level("_".join(text.rstrip(":").split())) >= ALWAYS
 
@@ -301,14 +323,12 @@ def _is_value(text: str, *, is_sure: bool) -> bool:
         is_sure: Whether nothing but the value is expected here.
     """
     lowered = text.lower()
-    if not text or lowered in _OTHER_FIELDS or PLACEHOLDER.fullmatch(text):
+    if not lowered.strip("x") or not any(map(str.isalnum, text)):
+        return False  # masked, ticked off or empty
+    if lowered in _OTHER_FIELDS or lowered in _STATES or PLACEHOLDER.fullmatch(text):
         return False
     first = lowered.partition(" ")[0].strip(",.;:()")
-    if first in NO_VALUES or not lowered.strip(
-        "*\u2022x.-\u2014\u2713\u2714\u2717\u2718"
-    ):
-        return False
-    if _TYPE.fullmatch(text):
+    if first in NO_VALUES or _TYPE.fullmatch(text) or _AMOUNT.fullmatch(text):
         return False
     if " " in text:
         # A sentence, a type of a database: "character varying(128)".
@@ -353,7 +373,7 @@ def _header_of_list(line: str, names: Names, separator: str) -> _Header | None:
         if not _FIELD.fullmatch(field):
             return None
         if names.level(field) > NO and _is_secret_name(field, names):
-            columns[index] = field.lower() in _LOOSE
+            columns[index] = _is_loose(field)
     if not columns:
         return None
     return _Header(columns, -1, len(fields))

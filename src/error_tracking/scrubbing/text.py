@@ -118,6 +118,14 @@ _ITEM_CLOSES = re.compile(r"\s?,?\s?[)\]]")
 # Or something follows that is no text: texts alone may all be names of fields.
 _OTHER_ITEM = r",\s?(?:[\d\[({:-]|[Tt]rue\b|[Ff]alse\b|None\b|null\b|nil\b)"
 _ITEM_GOES_ON = re.compile(_OTHER_ITEM)
+# ("password", "VARCHAR(128)", False), ("token", "too_short", {"min": 8})
+_OF_SCHEMA = re.compile(
+    r"[A-Za-z_]+\([^()]{0,40}\)|\w{0,40}Field|[a-z]{1,20}(?:_[a-z]{1,20}){1,5}"
+)
+_WORDS_OF_SCHEMAS = words(
+    "uuid key user bearer json jsonb date datetime timestamp time inet smallint bigint "
+    "decimal numeric blob bytea hash name value invalid unique created required"
+)
 _TUPLE = re.compile(r"\{ ?(?::?(\w{1,60}+)|([\"'])(\w{1,60}+)\2) ?, ?(?:<<)?(?=[\"'])")
 _TUPLE_CLOSES = re.compile(r"(?:/utf8)?(?:>>)? ?(?:\}|(,))")
 
@@ -488,7 +496,8 @@ class TextReader:
             if first[3] and not _ITEM_GOES_ON.match(text, closes.start(1)):
                 # A set of texts, which may be names of fields.
                 continue
-            if goes_on and bare.partition(" ")[0].lower() in NO_VALUES:
+            first_word = bare.partition(" ")[0].lower()
+            if goes_on and (first_word in NO_VALUES or _is_of_schema(bare)):
                 # The message of a validation: {:password, "is too short", []}
                 continue
             yield (*found, FILTERED)
@@ -572,7 +581,15 @@ def _is_item(text: str, start: int, pair: re.Match[str]) -> bool:
         return False
     if _ITEM_CLOSES.match(text, found[1]):
         return True
-    return _ITEM_GOES_ON.match(text, found[1]) is not None
+    goes_on = _ITEM_GOES_ON.match(text, found[1]) is not None
+    return goes_on and not _is_of_schema(text[found[0] : found[1]].strip("\"'"))
+
+
+def _is_of_schema(value: str) -> bool:
+    """Return whether *value* says of a field what it is, or what is wrong with it."""
+    lowered = value.lower()
+    is_word = lowered in NO_VALUES or lowered in _WORDS_OF_SCHEMAS
+    return is_word or _OF_SCHEMA.fullmatch(value) is not None
 
 
 def _is_in_query(text: str, start: int, pair: re.Match[str]) -> bool:
