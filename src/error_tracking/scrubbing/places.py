@@ -321,7 +321,8 @@ def _oracle_spans(text: str) -> Iterator[Span]:
 
 #: What clients of IMAP and FTP send: ``a1 LOGIN ann x``, ``USER ann``, ``PASS x``.
 _LOGIN = re.compile(
-    r"(?:\b[A-Za-z]{0,5}\d{1,5}|(?<![^\s>\"'])[.*]) LOGIN [\"']?[\w.@+-]{1,100}[\"']? (\"[^\"\n]{1,200}\""
+    r"(?:\b[A-Za-z]{0,5}\d{1,5}|(?<![^\s>\"'])[.*])"
+    r" LOGIN [\"']?[\w.@+-]{1,100}[\"']? (\"[^\"\n]{1,200}\""
     r"|[^\s\"'\\]{1,200})"
 )
 _PASS = re.compile(
@@ -354,8 +355,12 @@ _OF_LOGIN_PAGES = words(
 _PASS_LINE = re.compile(r"PASS ([^\s\"'\\]{1,200}+)(?=[ \t\r]*+(?:\n|\\[rn]|\Z))")
 _CLIENT_BEFORE = re.compile(
     r"(?:(?:\A|[\n>])[ \t]{0,8}(?:>|-->|---->|<--|<<|C:)"
-    r"|\b(?:ftps?|ftplib|pop3?|poplib|irc|client|command|cmd|sent|send|sending|request)"
-    r"\b[^\n:>]{0,12}[:>]) ?\Z",
+    r"|\b(?:ftps?|ftplib|pop3?|poplib|irc)\b[^\n:>]{0,12}[:>]) ?\Z",
+    re.IGNORECASE,
+)
+#: Or what a test runner may have before it as well: only what is no word counts then.
+_SOMETHING_SENT = re.compile(
+    r"\b(?:client|command|cmd|sent|send|sending|request)\b[^\n:>]{0,12}[:>] ?\Z",
     re.IGNORECASE,
 )
 CLIENT_CHARS = 40
@@ -400,7 +405,10 @@ def _lines_of_clients(text: str) -> Iterator[Span]:
         if text[start - 1 : start].isalnum():
             continue
         first = max(0, start - CLIENT_CHARS)
-        if is_dialogue or _CLIENT_BEFORE.search(text, first, start):
+        is_sent = is_dialogue or _CLIENT_BEFORE.search(text, first, start)
+        if not is_sent and is_mixed(line[1]):
+            is_sent = _SOMETHING_SENT.search(text, first, start)
+        if is_sent:
             yield line.start(1), line.end(1), FILTERED
 
 

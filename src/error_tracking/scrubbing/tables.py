@@ -70,8 +70,6 @@ _OTHER_FIELDS = words(
     "user username name email id login host url key value type field description note "
     "notes default required role status"
 )
-
-
 # The column of the values, in the languages of the names.
 _VALUES = words("value values wert valeur valor valore waarde example beispiel")
 # What became of a secret: "| password | correct |".
